@@ -1,0 +1,1 @@
+"""What we started and have not yet paid off."""

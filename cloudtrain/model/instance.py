@@ -1,0 +1,137 @@
+"""An instance as the cloud shows it, the order that makes one, and what may be left when it is gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from .lease import Lease
+from .offer import Offer
+from .spec import MachineSpec
+
+
+class InstanceState(StrEnum):
+    """What the cloud says, observed and never assumed."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    POWERED_OFF = "powered-off"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+    UNKNOWN = "unknown"
+
+    @property
+    def bills_compute(self) -> bool:
+        """Say whether the meter may run: only a machine seen stopped or terminated is free of it."""
+        return self not in (InstanceState.STOPPED, InstanceState.TERMINATED)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """What it takes to ask a provider for one instance again."""
+
+    provider: str
+    id: str
+    region: str = ""
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEndpoint:
+    """A folder of this machine that plays the machine."""
+
+    kind: ClassVar[str] = "local"
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEndpoint:
+    """A pretend machine of the memory provider: a folder whose lines can be made to break."""
+
+    kind: ClassVar[str] = "memory"
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SshEndpoint:
+    """An SSH server and the only host keys it may answer with.
+
+    Attributes:
+        host_keys: public host keys ("ssh-ed25519 AAAA…"), at least one: nothing is trusted on first use.
+        identity_file: private key, or None for the user's agent and defaults.
+        options: further OpenSSH client options by name.
+    """
+
+    kind: ClassVar[str] = "ssh"
+    host: str
+    host_keys: tuple[str, ...]
+    port: int = 22
+    user: str | None = None
+    identity_file: Path | None = None
+    proxy_command: str | None = None
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Endpoint = LocalEndpoint | MemoryEndpoint | SshEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One machine of ours, as its provider showed it at one moment.
+
+    Attributes:
+        name: the machine's name, as a verb names it.
+        token: the order it came from; finds an instance whose launch we did not hear back from.
+        owner: who ordered it; nobody ends another person's machine by mistake.
+        address: what a person would type to reach it (an IP address or host name), "" while there is none.
+        endpoint: how `remote` reaches it, None while it cannot be reached.
+        usd_per_hour: price while running, or None when unknown.
+        usd_per_month_stopped: what its disks and addresses cost per month while stopped, USD.
+        deadline: as read back from the machine or the cloud; None means nothing was found armed.
+    """
+
+    ref: InstanceRef
+    name: str
+    state: InstanceState
+    token: str = ""
+    owner: str = ""
+    instance_type: str = ""
+    address: str = ""
+    endpoint: Endpoint | None = None
+    usd_per_hour: float | None = None
+    usd_per_month_stopped: float = 0.0
+    launched_at: datetime | None = None
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOrder:
+    """Everything a provider needs to make one machine, written down before it is asked.
+
+    Attributes:
+        token: unique; the same token never makes two machines. At most 64 ASCII letters, digits and dashes.
+        owner: a name for the person and computer, written into the machine's tags.
+    """
+
+    token: str
+    machine: MachineSpec
+    offer: Offer
+    lease: Lease
+    owner: str
+    disk_gb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something of ours that is no machine and may cost: a disk, an address, a group, a schedule, a role."""
+
+    provider: str
+    kind: str
+    id: str
+    region: str = ""
+    usd_per_month: float = 0.0

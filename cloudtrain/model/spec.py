@@ -1,0 +1,141 @@
+"""What a person asks for: a job, a machine, and what both may use and cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+DEFAULT_MAX_LIFETIME_S = 24 * 3600.0
+"""How long a machine lives when nobody says otherwise, in seconds."""
+
+DEFAULT_IDLE_TIMEOUT_S = 30 * 60.0
+"""How long a machine may do nothing before it is ended, in seconds."""
+
+
+class Framework(StrEnum):
+    """What the job computes with: decides the GPU check, the environment and its default packages."""
+
+    TENSORFLOW = "tensorflow"
+    KERAS = "keras"
+    PYTORCH = "pytorch"
+    JAX = "jax"
+    NONE = "none"
+
+
+class OnFinish(StrEnum):
+    """What becomes of the machine when the job is over."""
+
+    TERMINATE = "terminate"
+    STOP = "stop"
+    KEEP = "keep"
+
+
+class Market(StrEnum):
+    """How an instance is bought: spot is cheaper and may be reclaimed."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The least a machine must have. Zero or None asks for nothing.
+
+    Attributes:
+        gpu: GPU model as the price table writes it ("A10G", "T4"), or None for any.
+        gpus: number of GPUs.
+        gpu_memory_gb: memory of each GPU, GiB.
+        cpus: virtual CPUs.
+        memory_gb: main memory, GiB.
+        disk_gb: boot disk, GiB.
+    """
+
+    gpu: str | None = None
+    gpus: int = 0
+    gpu_memory_gb: float = 0.0
+    cpus: int = 0
+    memory_gb: float = 0.0
+    disk_gb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a machine may cost and how long it may live.
+
+    Attributes:
+        usd: hard cap in USD, or None for no cap in dollars.
+        max_lifetime_s: hard cap in seconds; always set.
+    """
+
+    usd: float | None = None
+    max_lifetime_s: float = DEFAULT_MAX_LIFETIME_S
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One training job: the folder it lives in, what to run, what goes in and what comes back.
+
+    Attributes:
+        folder: absolute path of the job's folder on this machine; relative names below count from it.
+        command: what the machine's shell runs in the job's folder.
+        inputs: relative names (files or folders) that travel to the machine.
+        outputs: relative names that come back.
+        requirements: relative name of a pip requirements file, or None.
+        idle_timeout_s: seconds of idleness after which the machine ends, or None for never.
+        secrets: names of environment variables read here and handed over outside command lines and files.
+    """
+
+    name: str
+    folder: Path
+    command: str
+    framework: Framework = Framework.NONE
+    inputs: tuple[str, ...] = (".",)
+    outputs: tuple[str, ...] = ("results",)
+    requirements: str | None = None
+    resources: Resources = field(default_factory=Resources)
+    budget: Budget = field(default_factory=Budget)
+    idle_timeout_s: float | None = DEFAULT_IDLE_TIMEOUT_S
+    on_finish: OnFinish = OnFinish.TERMINATE
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """How to reach a machine over SSH when the provider's answer is not enough."""
+
+    user: str | None = None
+    port: int = 22
+    proxy_command: str | None = None
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """One machine config: where to rent, what, and how.
+
+    Attributes:
+        name: what a verb names ("aws-p2"); the config file's name without its ending.
+        origin: the file it was read from, as a person knows it.
+        provider: the adapter's name ("aws").
+        regions: in order of preference; empty for the provider's default.
+        instance_types: in order of preference; empty means: whatever satisfies `resources`.
+        disk_gb: boot disk in GiB, or None for what the image needs.
+        image: "auto", or an image name of that cloud.
+    """
+
+    name: str
+    provider: str
+    description: str = ""
+    origin: str = ""
+    regions: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    market: Market = Market.ON_DEMAND
+    disk_gb: int | None = None
+    image: str = "auto"
+    ssh: SshSettings = field(default_factory=SshSettings)
+    endpoint_url: str | None = None
+    resource_manager_url: str | None = None
+    authority_url: str | None = None

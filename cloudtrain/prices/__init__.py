@@ -1,0 +1,1 @@
+"""What clouds charge: a dated table, and where each figure comes from."""

@@ -1,0 +1,138 @@
+"""The contract between cloudtrain and a source of machines.
+
+*A provider translates. It never waits, retries, prints, asks or decides.* It turns our words into a cloud's calls and the
+cloud's answers into our words, one call at a time. Throttling is retried by the cloud's own SDK, configured in the adapter.
+Waiting, walking down the list of offers, recording and verifying are the stages' work.
+
+Both sides promise:
+
+* **We** write every launch into the ledger before we call `launch`, never call it without a lease, pass the same token when
+  we are not sure that an earlier call arrived, and look (`get`, `list_owned`) before we believe.
+* **The provider** raises only `ProviderError` and its kinds (an SDK's error leaves through the adapter's one table, with its
+  cause kept), imports its SDK only when it is used, tags everything it makes, and never answers from memory what the cloud
+  can answer.
+
+What a provider can do is a type: a source of prices is an `OfferSource`, one that can also rent is a `Provider`, one whose
+meter really stops while the disk is kept is `Pausable` too. What a provider is not, is refused when a plan is made and not
+when money has been spent.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from ..model.clock import Clock
+from ..model.finding import Finding
+from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover
+from ..model.lease import Lease
+from ..model.offer import Offer
+from ..model.spec import MachineSpec, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What an adapter is made with.
+
+    Attributes:
+        home: cloudtrain's state folder on this computer; an adapter may keep a folder of its own name there.
+        clock: the time of day.
+        prices: the dated price table's rows for a provider name, for when the cloud's price API may not be asked.
+        machine: the machine config in use, for endpoint addresses and regions; None when none is named.
+    """
+
+    home: Path
+    clock: Clock
+    prices: Callable[[str], Sequence[Offer]]
+    machine: MachineSpec | None = None
+
+
+@runtime_checkable
+class OfferSource(Protocol):
+    """Knows what a market has and what it costs."""
+
+    @property
+    def name(self) -> str:
+        """The word a config writes: "aws"."""
+        ...
+
+    def check(self) -> Sequence[Finding]:
+        """Look at credentials, permissions and quota: for free, before money. Never raises for what it finds."""
+        ...
+
+    def offers(self, need: Resources) -> Sequence[Offer]:
+        """Return all that satisfies the need, priced and dated, in any order. May be empty.
+
+        Raises:
+            ProviderUnavailableError: neither the cloud nor the dated table could be read.
+        """
+        ...
+
+
+@runtime_checkable
+class Provider(OfferSource, Protocol):
+    """Rents machines."""
+
+    def launch(self, order: LaunchOrder) -> Instance:
+        """Make one machine with its lease armed in this very call; return at once, most likely PENDING.
+
+        Idempotent by `order.token`: called again with the same order it returns the machine the first call made. When it
+        raises, it has left nothing behind that it knows of; what it cannot know is found by `list_owned` and the token.
+
+        Raises:
+            NoCapacityError: the next offer may do.
+            QuotaExceededError: no other zone of this region will do.
+            ProviderError: any other refusal.
+        """
+        ...
+
+    def get(self, ref: InstanceRef) -> Instance:
+        """Return the machine as it is now. A machine that is gone may be returned as TERMINATED for a while.
+
+        Raises:
+            InstanceNotFoundError: the cloud answered, and knows no such machine.
+            ProviderUnavailableError: the cloud did not answer; nothing may be concluded.
+        """
+        ...
+
+    def list_owned(self) -> Sequence[Instance]:
+        """Return all that carries our tags, in every region, whoever remembers it, terminated ones left out."""
+        ...
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Return what is ours, is no machine and may cost."""
+        ...
+
+    def terminate(self, ref: InstanceRef) -> None:
+        """End the machine and all that `launch` made beside it. An absent machine is a success. Does not wait."""
+        ...
+
+    def extend(self, ref: InstanceRef, lease: Lease) -> None:
+        """Move the deadline, there and in the cloud, to `lease.deadline`.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+        """
+        ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """Can switch a machine off so that compute is no longer billed and the disk is kept."""
+
+    def stop(self, ref: InstanceRef) -> None:
+        """Switch off; a machine that is off already is a success. Does not wait.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+        """
+        ...
+
+    def start(self, ref: InstanceRef, lease: Lease) -> Instance:
+        """Switch on with a new lease armed in this very call. A running machine is returned with that lease.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+            NoCapacityError: the cloud has no room for it now; the disk is kept.
+        """
+        ...

@@ -1,0 +1,112 @@
+"""The contract for talking to a machine.
+
+A `Remote` is one line to one machine. It runs short commands, streams long ones, carries files both ways and opens a shell.
+It knows nothing of jobs, leases or clouds: what happens on the machine is the guest's business, asked for through `run`.
+
+Every method may raise `HostUnreachableError` when the line breaks; nothing is retried here, because only the caller knows
+what is safe to repeat. What has been asked for may have happened all the same.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Protocol, Self
+
+from .fileset import FileSet
+
+OnBytes = Callable[[int, int], None]
+"""Told (bytes done, bytes in all) while files travel; the total is 0 when it is not known beforehand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended. `exit_code` is negative for the signal that ended it, as in `subprocess`."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Remote(Protocol):
+    """One line to one machine."""
+
+    @property
+    def home(self) -> PurePosixPath:
+        """The folder on the machine that is ours: guest, runs. It exists."""
+        ...
+
+    @property
+    def cache(self) -> PurePosixPath:
+        """The folder on the machine for environments, which outlives runs. It may not exist yet."""
+        ...
+
+    @property
+    def python(self) -> str:
+        """The Python (3.8 or newer) that runs the guest on the machine: a name or an absolute path."""
+        ...
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
+        """Run a command in `home` and return when it ended. No shell reads `argv`.
+
+        Raises:
+            HostUnreachableError: the line broke, or `timeout` seconds passed.
+        """
+        ...
+
+    def stream(self, argv: Sequence[str]) -> AbstractContextManager[Iterator[bytes]]:
+        """Run a command in `home` and hand out its standard output as it comes. Leaving the block ends the command.
+
+        The iterator ends when the command ended well and raises `HostUnreachableError` when the line broke or the
+        command failed: a stream that merely stops is never mistaken for one that is complete.
+        """
+        ...
+
+    def shell(self, argv: Sequence[str] = ()) -> int:
+        """Give this process's terminal to a command on the machine, or to a login shell; return its exit code."""
+        ...
+
+    def write(self, path: PurePosixPath, content: bytes, *, mode: int = 0o600) -> None:
+        """Put a small file there, whole or not at all; folders on the way are made.
+
+        Raises:
+            RemoteFileError: the machine cannot write there.
+        """
+        ...
+
+    def read(self, path: PurePosixPath, *, offset: int = 0) -> bytes:
+        """Return a small file's content from `offset` on.
+
+        Raises:
+            RemoteFileError: it is absent or cannot be read.
+        """
+        ...
+
+    def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
+        """Bring files to the machine, below `destination`, with mode and modification time; existing ones are replaced.
+
+        Raises:
+            TransferError: not everything arrived; calling again is safe.
+        """
+        ...
+
+    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> None:
+        """Bring a file or a folder here *as* `destination`, which must not exist yet.
+
+        What comes from a machine is hostile input: nothing is written outside `destination`, no links leave it, no device
+        nodes are made. A half-arrived `destination` is never left behind.
+
+        Raises:
+            RemoteFileError: there is no `source`.
+            TransferError: it did not arrive whole, or was refused.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the line go. Safe to call twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...

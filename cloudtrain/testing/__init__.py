@@ -1,0 +1,1 @@
+"""Contract suites and doubles, importable by third parties."""
