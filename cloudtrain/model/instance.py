@@ -116,6 +116,7 @@ class LaunchOrder:
     Attributes:
         token: unique; the same token never makes two machines. At most 64 ASCII letters, digits and dashes.
         owner: a name for the person and computer, written into the machine's tags.
+        run_id: the run it is for, or "" when a person starts a machine by name.
     """
 
     token: str
@@ -124,6 +125,7 @@ class LaunchOrder:
     lease: Lease
     owner: str
     disk_gb: int | None = None
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

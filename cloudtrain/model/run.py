@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .errors import ExitCode
 from .instance import InstanceRef
+from .offer import Offer
 
 
 class RunPhase(StrEnum):
@@ -114,6 +115,7 @@ class Run:
         machine: the machine's name.
         folder: where its results land on this computer.
         instances: the machines it used, newest last; a tuple since runs over several machines will come.
+        offer: what was rented, at which price; None until something was.
         exit_code: the job's own exit code, when it had one.
         usd: what it cost so far, as far as known.
         found_running: true when the machine was there before the run and is left as it was found.
@@ -126,6 +128,7 @@ class Run:
     phase: RunPhase = RunPhase.PLANNED
     outcome: Outcome | None = None
     instances: tuple[InstanceRef, ...] = ()
+    offer: Offer | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

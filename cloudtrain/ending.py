@@ -1,0 +1,245 @@
+"""How a run ends: whatever happened, results are brought home and nothing is left that bills.
+
+`Ending` is the guard around the whole story. It is entered before the launch and left exactly once; on the way out it
+collects, shuts down, looks, and writes down why. Between collecting and shutting down nothing can keep a machine alive: not
+a full disk, not a damaged ledger, not a second Ctrl-C. The one thing that does is a line that broke before the results were
+home: then the machine lives on under its lease, and the person is told so.
+"""
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from .journey import Journey
+from .machines import forget, look_for_launched
+from .model.errors import (
+    CloudtrainError,
+    HostUnreachableError,
+    InstanceNotFoundError,
+    ProviderError,
+    RunFailedError,
+    ShutdownError,
+)
+from .model.event import Note
+from .model.instance import Instance
+from .model.plain import to_plain
+from .model.run import JobState, Outcome, RunPhase
+from .model.spec import Market, OnFinish
+from .providers.base import Provider
+from .stages.collect import collect
+from .stages.execute import GRACE_S, RECONNECT_FOR_S
+from .stages.shut_down import stop, terminate
+
+_HOLDS_RESULTS = (RunPhase.UPLOADING, RunPhase.RUNNING, RunPhase.COLLECTING)
+
+
+class Ending:
+    """The guard: leave it, and the run is over, or was let go on purpose."""
+
+    def __init__(self, journey: Journey, provider: Provider) -> None:
+        self._journey = journey
+        self._provider = provider
+        self._let_go = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def let_go(self, why: str) -> None:
+        """Leave the machine and its job alone: they go on, and the lease ends them."""
+        journey = self._journey
+        self._let_go = True
+        journey.write_record()
+        journey.tools.tell(Note(f"{why}{self._lives_until()}\nFollow it and collect: cloudtrain attach {journey.run.id}"))
+
+    def job_ended(self, state: JobState) -> None:
+        """Write down how the job ended."""
+        self._journey.job_state = state
+        outcome, reason = _outcome_of(state, self._journey)
+        self._journey.conclude(outcome, reason, state.exit_code)
+
+    def machine_silent(self, error: HostUnreachableError) -> None:
+        """Find out what a dead line means: a machine that is gone, or one that works on without us.
+
+        Raises:
+            ShutdownError: it still runs, or nobody knows: no job is ended because of a bad line.
+        """
+        journey = self._journey
+        try:
+            seen = self._provider.get(journey.run.instances[-1])
+        except InstanceNotFoundError:
+            return self.machine_gone()
+        except ProviderError as silent:
+            raise self._still_out_there(f"neither it nor {self._provider.name} answers") from silent
+        if seen.state.bills_compute:
+            raise self._still_out_there(f"it is {seen.state.value} and does not answer ({error.message})")
+        return self.machine_gone()
+
+    def machine_gone(self) -> None:
+        """Write down that the machine ended before the job did."""
+        self._journey.disconnect()
+        self._journey.conclude(_outcome_of_gone(self._journey), "The machine ended before the job did.", None)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        journey = self._journey
+        try:
+            if self._let_go:
+                return False
+            journey.is_ending = True
+            with journey.tools.uninterrupted():
+                self._end(error)
+        finally:
+            journey.disconnect()
+        if isinstance(error, KeyboardInterrupt):
+            return True  # The run says that it was cancelled; that is the answer.
+        if isinstance(error, CloudtrainError) and journey.run.instances:
+            hint = f"{error.hint}\nWhat came back: {journey.run.folder}".strip()
+            raise RunFailedError(f"{error.message} (The machine was ended.)", hint) from error
+        return False
+
+    def _end(self, error: BaseException | None) -> None:
+        self._say_why(error)
+        try:
+            self._collect()
+        finally:
+            if not self._let_go:
+                self._shut_down()
+        self._close()
+
+    def _say_why(self, error: BaseException | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self._journey.conclude(Outcome.CANCELLED, "Interrupted.", None)
+        elif error is not None:
+            self._journey.conclude(Outcome.FAILED, str(error).split("\n", 1)[0], None)
+
+    def _collect(self) -> None:
+        """Bring home what there is. Only a line that stays broken lets the machine live on."""
+        journey = self._journey
+        if journey.remote is None or journey.run.phase not in _HOLDS_RESULTS:
+            return
+        try:
+            self._collect_once()
+        except HostUnreachableError as error:
+            self._collect_again(error)
+        except (CloudtrainError, OSError) as error:
+            journey.tools.tell(Note(f"Not everything could be collected: {error}", "warning"))
+
+    def _collect_once(self) -> None:
+        journey = self._journey
+        if journey.remote is None:
+            return
+        if journey.run.outcome is Outcome.CANCELLED and journey.run.phase is RunPhase.RUNNING:
+            self._end_job()
+        with journey.stage("collect", str(journey.run.folder)):
+            journey.enter(RunPhase.COLLECTING)
+            home, folder = journey.home(journey.remote), journey.run.folder
+            journey.record["outputs"] = collect(journey.job, home, folder, journey.remote, journey.tools.tell)
+
+    def _collect_again(self, error: HostUnreachableError) -> None:
+        """Try once more over a new line; a person who cancelled wants an end more than results."""
+        journey = self._journey
+        journey.tools.tell(Note(f"The line broke while collecting ({error.message}); reconnecting …", "warning"))
+        try:
+            journey.connect(RECONNECT_FOR_S)
+            self._collect_once()
+        except HostUnreachableError as again:
+            if journey.run.outcome is not Outcome.CANCELLED:
+                self.machine_silent(again)
+        except (CloudtrainError, OSError) as again:
+            journey.tools.tell(Note(f"Not everything could be collected: {again}", "warning"))
+
+    def _end_job(self) -> None:
+        journey = self._journey
+        if journey.guest is not None and journey.remote is not None:
+            journey.tools.tell(Note(f"Ending the job; it has {GRACE_S:.0f} s to write a checkpoint …"))
+            journey.job_state = journey.guest.signal(journey.home(journey.remote), "TERM", GRACE_S)
+
+    def _shut_down(self) -> None:
+        journey, tools = self._journey, self._journey.tools
+        instance = journey.instance or self._launched_unheard()
+        if journey.run.phase is not RunPhase.PLANNED:
+            journey.enter(RunPhase.SHUTTING_DOWN)
+        if instance is None:
+            return
+        with journey.stage("shut down", instance.name):
+            if self._keeps_machine():
+                self._tell_kept(instance)
+            elif journey.job.on_finish is OnFinish.STOP:
+                stop(instance, self._provider, tools.clock, tools.tell)
+            else:
+                terminate(instance, self._provider, tools.clock, tools.tell)
+                forget(journey.machine, instance, tools)
+
+    def _launched_unheard(self) -> Instance | None:
+        found = look_for_launched(self._journey.run, self._provider, self._journey.tools)
+        return None if found is None else found[0]
+
+    def _keeps_machine(self) -> bool:
+        """Say whether the machine lives on: it was there before the run, or the job asks for it and came to its end."""
+        journey = self._journey
+        return journey.run.found_running or journey.job.on_finish is OnFinish.KEEP
+
+    def _tell_kept(self, instance: Instance) -> None:
+        price = f"${instance.usd_per_hour:.3f}/h" if instance.usd_per_hour is not None else "an unknown price"
+        self._journey.tools.tell(
+            Note(f"{instance.name} is kept at {price}.{self._lives_until()} End it: cloudtrain terminate {instance.name}")
+        )
+
+    def _close(self) -> None:
+        journey = self._journey
+        now = journey.tools.clock.now()
+        kept = self._keeps_machine() or journey.job.on_finish is OnFinish.STOP
+        phase = RunPhase.KEPT if kept and journey.run.phase is RunPhase.SHUTTING_DOWN else RunPhase.CLOSED
+        journey.record["machine_ended_at"] = to_plain(now)
+        journey.now_is(replace(journey.run, phase=phase, usd=journey.usd_until(now)))
+        try:
+            journey.write_report()
+        except (CloudtrainError, OSError) as error:
+            journey.tools.tell(Note(f"The report could not be written: {error}", "warning"))
+
+    def _lives_until(self) -> str:
+        instance = self._journey.instance
+        if instance is None or instance.deadline is None:
+            return ""
+        return f" Its machine ends by itself by {instance.deadline:%Y-%m-%d %H:%M} UTC."
+
+    def _still_out_there(self, why: str) -> ShutdownError:
+        journey = self._journey
+        self._let_go = True
+        journey.write_record()
+        return ShutdownError(
+            f"The line to {journey.run.machine} is lost: {why}. It may bill.{self._lives_until()}",
+            f"Go on where it broke: cloudtrain attach {journey.run.id}\n"
+            f"End it now, results lost: cloudtrain terminate {journey.run.machine}",
+        )
+
+
+def _outcome_of(state: JobState, journey: Journey) -> tuple[Outcome, str]:
+    if state.phase == "lost":
+        return Outcome.LOST, "The job's supervisor died, or the machine was restarted."
+    if state.ended_by == "deadline":
+        return _outcome_at_deadline(journey), "The job was ended at its deadline."
+    if state.ended_by == "request":
+        return Outcome.CANCELLED, "The job was ended on request."
+    if state.exit_code == 0:
+        return Outcome.SUCCEEDED, ""
+    how = f"signal {state.signal}" if state.signal else f"exit code {state.exit_code}"
+    return Outcome.JOB_FAILED, f"The job ended with {how}."
+
+
+def _outcome_of_gone(journey: Journey) -> Outcome:
+    """Say why a machine that is gone is gone, as far as the deadline and the market tell."""
+    deadline = journey.instance.deadline if journey.instance else None
+    if deadline is not None and journey.tools.clock.now() >= deadline:
+        return _outcome_at_deadline(journey)
+    if journey.run.offer is not None and journey.run.offer.market is Market.SPOT:
+        return Outcome.RECLAIMED
+    return Outcome.LOST
+
+
+def _outcome_at_deadline(journey: Journey) -> Outcome:
+    """Say which of the two, dollars or hours, set the deadline."""
+    budget, offer = journey.job.budget, journey.run.offer
+    if budget.usd is None or offer is None or not offer.usd_per_hour:
+        return Outcome.OUT_OF_TIME
+    buys_s = budget.usd / offer.usd_per_hour * 3600
+    return Outcome.OUT_OF_BUDGET if buys_s < budget.max_lifetime_s else Outcome.OUT_OF_TIME

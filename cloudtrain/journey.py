@@ -1,0 +1,219 @@
+"""A run on its way: where it is, what it found out, and the ledger and `run.json` kept in step with it."""
+
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import __version__
+from .ledger.ledger import Ledger
+from .model.clock import Clock
+from .model.errors import HostUnreachableError, LedgerError
+from .model.event import Note, StageEnded, StageStarted, Tell
+from .model.instance import Instance
+from .model.offer import Offer
+from .model.plain import to_plain
+from .model.run import JobState, Outcome, Run, RunPhase
+from .model.spec import JobSpec, MachineSpec
+from .providers.base import OfferSource
+from .remote.base import Remote
+from .remote.guest import Guest
+from .report.page import write_report
+from .report.run_file import read_run_file, write_run_file
+from .stages.connect import CONNECT_TIMEOUT_S, OpenRemote, connect
+
+
+class Interrupt(StrEnum):
+    """What a person wants who pressed Ctrl-C while the job ran."""
+
+    DETACH = "detach"
+    SHUT_DOWN = "shut-down"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything the story needs from the world, handed in.
+
+    Attributes:
+        environ: this computer's environment variables, for the job's secrets.
+        owner: a name for this person on this computer.
+        on_interrupt: asked once when Ctrl-C comes while the job runs.
+        uninterrupted: keeps Ctrl-C from breaking the shutting down.
+    """
+
+    ledger: Ledger
+    clock: Clock
+    tell: Tell
+    open_provider: Callable[[MachineSpec], OfferSource]
+    open_remote: OpenRemote
+    owner: str
+    on_interrupt: Callable[[Run], Interrupt]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+class Journey:
+    """One run, its job and its machine config, with every change written down before it is acted on."""
+
+    def __init__(self, run: Run, job: JobSpec, machine: MachineSpec, tools: Tools, record: dict[str, Any]) -> None:
+        self.run = run
+        self.job = job
+        self.machine = machine
+        self.tools = tools
+        self.record = record
+        self.instance: Instance | None = None
+        self.remote: Remote | None = None
+        self.guest: Guest | None = None
+        self.job_state: JobState | None = None
+        self.is_ending = False
+
+    @classmethod
+    def begin(cls, job: JobSpec, machine: MachineSpec, tools: Tools) -> "Journey":
+        """Give a new run its name and its folder, and write it down."""
+        now = tools.clock.now()
+        run_id = f"{now:%Y%m%d-%H%M%S}-{job.name}-{uuid.uuid4().hex[:4]}"
+        run = Run(run_id, job.name, machine.name, job.folder / "runs" / run_id, created_at=now)
+        run.folder.mkdir(parents=True)
+        tools.ledger.add_run(run, job)
+        journey = cls(run, job, machine, tools, _first_record(run, job, machine))
+        journey.write_record()
+        return journey
+
+    @classmethod
+    def again(cls, run: Run, machine: MachineSpec, tools: Tools) -> "Journey":
+        """Take up a run that another process began."""
+        return cls(run, tools.ledger.job_of(run.id), machine, tools, dict(read_run_file(run.folder)))
+
+    def home(self, remote: Remote) -> PurePosixPath:
+        """Return the run's folder on the machine."""
+        return remote.home / "runs" / self.run.id
+
+    def connect(self, timeout_s: float = CONNECT_TIMEOUT_S) -> Guest:
+        """Open a line to the run's machine, or a new one in place of a broken one, and return the guest there."""
+        if self.instance is None:
+            raise HostUnreachableError(f"{self.run.id} has no machine to connect to")
+        self.disconnect()
+        self.remote, self.guest = connect(self.instance, self.tools.open_remote, self.tools.clock, timeout_s)
+        return self.guest
+
+    def disconnect(self) -> None:
+        """Let the line go, if there is one."""
+        if self.remote is not None:
+            self.remote.close()
+            self.remote = None
+
+    def now_is(self, run: Run) -> None:
+        """Write down what the run has become. While the run is ending, a ledger that fails stops nothing."""
+        try:
+            self.run = self.tools.ledger.advance(self.run, run)
+        except LedgerError as error:
+            if not self.is_ending:
+                raise
+            self.run = run
+            self.tools.tell(Note(f"The ledger could not be written: {error.message}", "warning"))
+
+    def enter(self, phase: RunPhase) -> None:
+        """Write down the next phase."""
+        self.now_is(replace(self.run, phase=phase))
+
+    @contextmanager
+    def stage(self, name: str, detail: str = "") -> Iterator[None]:
+        """Tell that a stage begins and ends, and keep how long it took."""
+        self.tools.tell(StageStarted(name, detail))
+        began = self.tools.clock.monotonic()
+        yield
+        seconds = self.tools.clock.monotonic() - began
+        self.record.setdefault("stages", []).append({"stage": name, "seconds": round(seconds, 3)})
+        self.tools.tell(StageEnded(name, "", seconds))
+
+    def rented(self, instance: Instance, offer: Offer) -> None:
+        """Write down which machine the run is on."""
+        self.instance = instance
+        self.now_is(replace(self.run, instances=(*self.run.instances, instance.ref), offer=offer))
+        self.record |= {
+            # A machine that was there before the run costs the run only from here on.
+            "machine_started_at": to_plain(self.tools.clock.now() if self.run.found_running else instance.launched_at),
+            "instance": {
+                "id": instance.ref.id,
+                "instance_type": offer.instance_type,
+                "region": offer.region,
+                "zone": offer.zone,
+                "gpu": offer.gpu,
+                "gpu_count": offer.gpu_count,
+            },
+            "price": {
+                "usd_per_hour": offer.usd_per_hour,
+                "priced_on": to_plain(offer.priced_on),
+                "market": offer.market.value,
+            },
+        }
+        self.write_record()
+
+    def usd_until(self, moment: datetime) -> float:
+        """Return what the machine cost from its start to a moment, USD; 0.0 while nothing was rented."""
+        started = self.record.get("machine_started_at")
+        if started is None or self.run.offer is None:
+            return 0.0
+        hours = (moment - datetime.fromisoformat(started)).total_seconds() / 3600
+        return round(max(0.0, hours) * (self.run.offer.usd_per_hour or 0.0), 6)
+
+    def conclude(self, outcome: Outcome, reason: str, exit_code: int | None) -> None:
+        """Write down why the run ended; the first reason stands."""
+        if self.run.outcome is None:
+            ended = self.tools.clock.now()
+            self.now_is(replace(self.run, outcome=outcome, reason=reason, exit_code=exit_code, ended_at=ended))
+
+    def write_record(self) -> None:
+        """Write `run.json` beside the results."""
+        run, state = self.run, self.job_state
+        self.record |= {
+            "outcome": to_plain(run.outcome),
+            "phase": run.phase.value,
+            "reason": run.reason,
+            "exit_code": run.exit_code,
+            "signal": state.signal if state else "",
+            "usd": run.usd,
+            "started_at": to_plain(run.started_at),
+            "ended_at": to_plain(run.ended_at),
+        }
+        write_run_file(run.folder, self.record)
+
+    def write_report(self) -> None:
+        """Write `run.json` and `report.html` beside the results."""
+        self.write_record()
+        write_report(self.run.folder)
+
+
+def _first_record(run: Run, job: JobSpec, machine: MachineSpec) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "id": run.id,
+        "job": job.name,
+        "command": job.command,
+        "framework": job.framework.value,
+        "machine": machine.name,
+        "provider": machine.provider,
+        "created_at": to_plain(run.created_at),
+        "cloudtrain": __version__,
+        "git": _git_state(job.folder),
+        "sample": float(job.env["CLOUDTRAIN_SAMPLE"]) if "CLOUDTRAIN_SAMPLE" in job.env else None,
+    }
+
+
+def _git_state(folder: Path) -> dict[str, Any] | None:
+    """Return the commit the job's folder stands at, or None when it is no git checkout or git is not installed."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--", "."))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()

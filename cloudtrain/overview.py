@@ -1,0 +1,101 @@
+"""What exists now, on every provider that was ever used, whatever the ledger believes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from .journey import Tools
+from .machines import rentable, settle_old_launches
+from .model.errors import CloudtrainError
+from .model.finding import Finding
+from .model.instance import Instance
+from .model.run import Run
+from .model.spec import MachineSpec
+
+
+class Standing(StrEnum):
+    """How a machine stands to what we wrote down."""
+
+    KNOWN = "known"
+    FORGOTTEN = "forgotten"  # mine by its tag, and the ledger does not know it
+    ANOTHERS = "another's"
+    OVERDUE = "over its deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """One machine that exists.
+
+    Attributes:
+        run: id of the live run that uses it, or "".
+        usd_so_far: since its launch, USD, as if it had run all the time; None when the price is unknown.
+    """
+
+    name: str
+    provider: str
+    instance: Instance
+    standing: Standing
+    run: str = ""
+    usd_so_far: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Machines that exist, runs newest first, and the providers that did not answer."""
+
+    machines: tuple[MachineStatus, ...]
+    runs: tuple[Run, ...]
+    silent: tuple[Finding, ...]
+
+
+def status(tools: Tools, *, runs: int = 20) -> Status:
+    """Ask every provider we ever used what we have there. A provider that does not answer is named, never assumed empty."""
+    machines: list[MachineStatus] = []
+    silent: list[Finding] = []
+    for spec in _accounts(tools):
+        try:
+            machines += _ask(spec, tools)
+        except CloudtrainError as error:
+            silent.append(Finding(False, spec.provider, f"did not answer: {error.message}", error.hint))
+    return Status(tuple(machines), tuple(tools.ledger.runs(runs)), tuple(silent))
+
+
+def _accounts(tools: Tools) -> list[MachineSpec]:
+    """Return one machine config for each provider and endpoint that the ledger has seen."""
+    specs = [record.spec for record in tools.ledger.machines()]
+    specs += [order.machine for order in tools.ledger.open_intents()]
+    return list({(spec.provider, spec.endpoint_url): spec for spec in specs}.values())
+
+
+def _ask(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
+    provider = rentable(tools.open_provider(spec), spec)
+    owned = provider.list_owned()
+    settle_old_launches(provider, owned, tools)
+    known = {record.instance.ref for record in tools.ledger.machines() if record.instance is not None}
+    live = {ref: run.id for run in tools.ledger.runs() if not run.phase.is_over for ref in run.instances}
+    now = tools.clock.now()
+    return [
+        MachineStatus(
+            instance.name,
+            provider.name,
+            instance,
+            _standing(instance, instance.ref in known or instance.ref in live, tools.owner, now),
+            live.get(instance.ref, ""),
+            _usd_so_far(instance, now),
+        )
+        for instance in owned
+    ]
+
+
+def _standing(instance: Instance, known: bool, owner: str, now: datetime) -> Standing:
+    if instance.owner != owner:
+        return Standing.ANOTHERS
+    if instance.deadline is not None and now > instance.deadline and instance.state.bills_compute:
+        return Standing.OVERDUE
+    return Standing.KNOWN if known else Standing.FORGOTTEN
+
+
+def _usd_so_far(instance: Instance, now: datetime) -> float | None:
+    if instance.usd_per_hour is None or instance.launched_at is None:
+        return None
+    return round((now - instance.launched_at).total_seconds() / 3600 * instance.usd_per_hour, 6)

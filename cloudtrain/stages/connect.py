@@ -1,0 +1,50 @@
+"""Connect: a line to the machine, its host key pinned, and the guest on the other end."""
+
+from collections.abc import Callable
+
+from ..model.clock import Clock
+from ..model.errors import HostUnreachableError
+from ..model.instance import Endpoint, Instance
+from ..remote.base import Remote
+from ..remote.guest import Guest
+
+OpenRemote = Callable[[Endpoint], Remote]
+
+CONNECT_TIMEOUT_S = 300.0
+"""How long a running machine may take until it answers, in seconds."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+
+
+def connect(
+    instance: Instance, open_remote: OpenRemote, clock: Clock, timeout_s: float = CONNECT_TIMEOUT_S
+) -> tuple[Remote, Guest]:
+    """Open a line and put the guest there; a machine that does not answer yet is asked again.
+
+    Raises:
+        HostUnreachableError: no answer within the time.
+        HostKeyError: another machine answered; never asked again.
+    """
+    if instance.endpoint is None:
+        raise HostUnreachableError(
+            f"{instance.name} is {instance.state.value} and has no address", f"Switch it on: cloudtrain start {instance.name}"
+        )
+    give_up_at = clock.monotonic() + timeout_s
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return _open(instance.endpoint, open_remote)
+        except HostUnreachableError:
+            if clock.monotonic() + pause_s > give_up_at:
+                raise
+        clock.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _open(endpoint: Endpoint, open_remote: OpenRemote) -> tuple[Remote, Guest]:
+    remote = open_remote(endpoint)
+    try:
+        return remote, Guest.install(remote)
+    except BaseException:
+        remote.close()
+        raise

@@ -1,0 +1,145 @@
+"""Provision: walk down the plan until a machine runs, with its deadline armed and read back. Here money begins."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..ledger.ledger import Ledger
+from ..model.clock import Clock
+from ..model.errors import (
+    CloudtrainError,
+    InstanceNotFoundError,
+    NoCapacityError,
+    NoOfferFitsError,
+    ProviderError,
+    QuotaExceededError,
+    ShutdownError,
+)
+from ..model.event import Note, Tell
+from ..model.instance import Instance, InstanceState, LaunchOrder
+from ..model.lease import Lease
+from ..model.offer import Offer
+from ..model.plan import Plan
+from ..providers.base import Pausable, Provider
+from ..providers.waiting import wait_until
+
+BOOT_TIMEOUT_S = 600.0
+"""How long a machine may take from launch to running, in seconds."""
+
+DEADLINE_SLACK = timedelta(minutes=1)
+"""How much later than promised a deadline may read back: clouds round to the minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """A machine that runs, what was paid for it and the lease it was born with."""
+
+    instance: Instance
+    offer: Offer
+    lease: Lease
+
+
+def provision(
+    plan: Plan,
+    provider: Provider,
+    ledger: Ledger,
+    clock: Clock,
+    tell: Tell,
+    owner: str,
+    run_id: str,
+    on_launched: Callable[[Instance, Offer], None],
+) -> Provisioned:
+    """Launch the first offer that can be had and wait until it runs.
+
+    `run_id` is "" for a machine that a person starts by name. `on_launched` hears of the machine the moment it exists,
+    before anything is waited for, so that whoever guards the run can end it.
+
+    Raises:
+        NoOfferFitsError: every offer of the plan was refused; nothing was rented.
+        ProviderError: the cloud refused for a reason that no other offer would cure.
+    """
+    refused: list[str] = []
+    full_regions: set[str] = set()
+    for attempt in plan.attempts:
+        offer = attempt.offers[0]
+        if offer.region in full_regions:
+            continue
+        token = f"ct-{uuid.uuid4().hex}"
+        order = LaunchOrder(token, plan.machine, offer, attempt.lease, owner, plan.machine.disk_gb, run_id)
+        try:
+            instance = _launch(order, provider, ledger)
+        except NoCapacityError as error:
+            refused.append(f"{offer.instance_type} in {offer.zone or offer.region}: {error.message}")
+            tell(Note(f"No capacity: {refused[-1]}; trying the next offer.", "warning"))
+        except QuotaExceededError as error:
+            full_regions.add(offer.region)
+            refused.append(f"{offer.instance_type} in {offer.region}: {error.message}")
+            tell(Note(f"Quota: {refused[-1]}; trying another region.", "warning"))
+        else:
+            on_launched(instance, offer)
+            return Provisioned(_armed_and_running(instance, order.lease, provider, clock), offer, order.lease)
+    raise NoOfferFitsError(
+        f"{plan.machine.name}: no offer of the plan could be had; nothing was rented.",
+        "\n".join(refused) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
+    )
+
+
+def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
+    """Switch a stopped machine on again under a new lease and wait until it runs.
+
+    Raises:
+        ProviderError: it cannot be switched on, or did not come up in time.
+    """
+    if not isinstance(provider, Pausable):
+        raise ProviderError(
+            f"{instance.name} is {instance.state.value} and {provider.name} cannot switch it on",
+            f"End it and launch anew: cloudtrain terminate {instance.name}",
+        )
+    return _armed_and_running(provider.start(instance.ref, lease), lease, provider, clock)
+
+
+def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger) -> Instance:
+    """Write the order down, then ask. An error that says nothing certain is answered by looking for the token."""
+    ledger.intend(order)
+    try:
+        instance = provider.launch(order)
+    except (NoCapacityError, QuotaExceededError):
+        ledger.settle(order.token, None)
+        raise
+    except ProviderError as error:
+        _end_what_may_exist(order, provider, error)
+        ledger.settle(order.token, None)
+        raise
+    ledger.settle(order.token, instance.ref)
+    return instance
+
+
+def _end_what_may_exist(order: LaunchOrder, provider: Provider, cause: ProviderError) -> None:
+    try:
+        for instance in provider.list_owned():
+            if instance.token == order.token:
+                provider.terminate(instance.ref)
+    except ProviderError as error:
+        raise ShutdownError(
+            f"{provider.name} refused the launch ({cause.message}) and then could not be asked what exists "
+            f"({error.message}); a machine may have been made. Its own deadline is {order.lease.deadline:%Y-%m-%d %H:%M} UTC.",
+            "Look again in a minute: cloudtrain status",
+        ) from cause
+
+
+def _armed_and_running(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
+    seen = wait_until(provider, instance.ref, _SETTLED, clock, BOOT_TIMEOUT_S)
+    if seen is None:
+        raise InstanceNotFoundError(f"{instance.ref.id} vanished while it was starting")
+    if seen.state is not InstanceState.RUNNING:
+        raise ProviderError(f"{instance.ref.id} did not start: it is {seen.state.value} after {BOOT_TIMEOUT_S:.0f} s")
+    if seen.deadline is None or seen.deadline > lease.deadline + DEADLINE_SLACK:
+        raise CloudtrainError(
+            f"{instance.ref.id} runs, but its deadline does not read back as armed "
+            f"(wanted {lease.deadline:%H:%M}, found {seen.deadline or 'none'}); it is not used."
+        )
+    return seen
+
+
+_SETTLED = (InstanceState.RUNNING, InstanceState.STOPPED, InstanceState.TERMINATED, InstanceState.POWERED_OFF)

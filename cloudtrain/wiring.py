@@ -1,0 +1,88 @@
+"""Tools for real life: this computer's clock, folders, ledger, providers and lines."""
+
+import getpass
+import os
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .config.folders import cache_folder, state_folder
+from .journey import Interrupt, Tools
+from .ledger.ledger import Ledger
+from .model.event import Event, Tell
+from .model.instance import Endpoint
+from .model.run import Run
+from .model.spec import MachineSpec
+from .prices.table import rows
+from .providers.base import ProviderSettings
+from .providers.registry import open_provider
+from .remote.base import Remote
+from .remote.line import open_remote
+
+
+class SystemClock:
+    """This computer's time."""
+
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+def silence(_event: Event) -> None:
+    """Tell nobody."""
+
+
+def shut_down_on_interrupt(_run: Run) -> Interrupt:
+    """Answer Ctrl-C with the choice that costs no more money: results home, machine ended."""
+    return Interrupt.SHUT_DOWN
+
+
+@contextmanager
+def open_tools(
+    tell: Tell = silence,
+    on_interrupt: Callable[[Run], Interrupt] = shut_down_on_interrupt,
+    uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[Tools]:
+    """Open the ledger and hand out the tools; the ledger is closed afterwards."""
+    clock = SystemClock()
+    with Ledger.open(state_folder(), clock) as ledger:
+        yield Tools(
+            ledger=ledger,
+            clock=clock,
+            tell=tell,
+            open_provider=lambda machine: open_provider(machine.provider, provider_settings(machine)),
+            open_remote=_open_remote,
+            owner=this_owner(),
+            environ=os.environ,
+            on_interrupt=on_interrupt,
+            uninterrupted=uninterrupted,
+        )
+
+
+def provider_settings(machine: MachineSpec | None = None) -> ProviderSettings:
+    """Return what an adapter is made with on this computer."""
+    return ProviderSettings(state_folder(), SystemClock(), rows, machine)
+
+
+def this_owner() -> str:
+    """Return a name for this person on this computer, fit for a cloud's tag: letters, digits, dashes, at most 60."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower()).strip("-")[:60]
+
+
+def _open_remote(endpoint: Endpoint) -> Remote:
+    # A control socket's path may not exceed about 100 bytes, so it lives in a short place.
+    control = Path(tempfile.gettempdir()) / f"cloudtrain-{os.getuid()}"
+    return open_remote(endpoint, cache=cache_folder(), control_folder=control)

@@ -1,0 +1,196 @@
+"""The story: a job's folder, a rented machine, trained results on this disk, and nothing that bills afterwards.
+
+Read `train` and `_travel` from top to bottom: that is all that happens. Every step is safe to repeat, so `resume` is the
+same story taken up in the middle.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from .ending import Ending
+from .journey import Interrupt, Journey, Tools
+from .ledger.holder import this_process
+from .machines import find_idle, look_for_launched, remember, rentable
+from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError
+from .model.event import Note
+from .model.instance import InstanceState
+from .model.plain import to_plain
+from .model.plan import Plan
+from .model.run import Run, RunPhase
+from .model.spec import JobSpec, MachineSpec
+from .providers.base import Provider
+from .remote.guest import Guest
+from .stages.execute import RECONNECT_FOR_S, check_gpu, follow, prepare, read_secrets, start
+from .stages.plan import make_plan
+from .stages.provision import provision, wake
+from .stages.upload import choose_files, upload
+
+
+def plan(job: JobSpec, machine: MachineSpec, tools: Tools, *, allow_unsupported_gpu: bool = False) -> Plan:
+    """Say what `train` would rent, at which price and until when. Spends nothing.
+
+    Raises:
+        NoOfferFitsError, ConfigError, ProviderError: as `train` would, before money.
+    """
+    source = tools.open_provider(machine)
+    return make_plan(machine, source, tools.clock.now(), job=job, allow_unsupported_gpu=allow_unsupported_gpu)
+
+
+def train(
+    job: JobSpec, machine: MachineSpec, tools: Tools, *, detach: bool = False, allow_unsupported_gpu: bool = False
+) -> Run:
+    """Take a job from its folder to results on this disk, and leave nothing behind that bills.
+
+    Returns the run with its outcome; a job that failed is an outcome, too. With `detach` it returns when the job runs.
+
+    Raises:
+        CloudtrainError: of the kinds in `model/errors.py`; the exit code says whether money was spent and whether
+            something may still bill.
+    """
+    read_secrets(job, tools.environ)
+    choose_files(job)
+    the_plan = plan(job, machine, tools, allow_unsupported_gpu=allow_unsupported_gpu)
+    provider = rentable(tools.open_provider(machine), machine)
+    for warning in the_plan.warnings:
+        tools.tell(Note(warning, "warning"))
+    journey = Journey.begin(job, machine, tools)
+    return _travel(journey, provider, the_plan, detach=detach)
+
+
+def resume(run: Run, tools: Tools) -> Run:
+    """Go on with a run that another process began: follow its job, collect, shut down.
+
+    Raises:
+        NotFoundError: the run is over, or another process looks after it.
+    """
+    if run.phase.is_over:
+        raise NotFoundError(f"{run.id} is over ({run.outcome})", f"Its results: {run.folder}")
+    machine = tools.ledger.machine(run.machine).spec
+    provider = rentable(tools.open_provider(machine), machine)
+    journey = Journey.again(run, machine, tools)
+    the_plan = make_plan(machine, provider, tools.clock.now(), job=journey.job, allow_unsupported_gpu=True)
+    return _travel(journey, provider, the_plan, detach=False)
+
+
+def _travel(journey: Journey, provider: Provider, the_plan: Plan, *, detach: bool) -> Run:
+    holder = this_process()
+    if not journey.tools.ledger.claim(journey.run.id, holder):
+        raise NotFoundError(
+            f"Another cloudtrain process looks after {journey.run.id}",
+            f"To watch it: cloudtrain logs -f {journey.run.id}",
+        )
+    try:
+        # Entered before the launch: a launch that failed here may have succeeded there.
+        with Ending(journey, provider) as ending:
+            if not _have_machine(journey, provider, the_plan):
+                ending.machine_gone()
+            elif journey.run.phase is not RunPhase.SHUTTING_DOWN:
+                _have_job(journey, ending, detach=detach)
+    finally:
+        journey.tools.ledger.release(journey.run.id, holder)
+    return journey.run
+
+
+def _have_machine(journey: Journey, provider: Provider, the_plan: Plan) -> bool:
+    """Put the run on a machine: its own, one that was started under this name before, or a new one. False when it is gone."""
+    if not journey.run.instances:
+        with journey.stage("provision", the_plan.machine.name):
+            _provision(journey, provider, the_plan)
+        return True
+    try:
+        seen = provider.get(journey.run.instances[-1])
+    except InstanceNotFoundError:
+        return False
+    journey.instance = seen
+    return seen.state.bills_compute
+
+
+def _provision(journey: Journey, provider: Provider, the_plan: Plan) -> None:
+    tools = journey.tools
+    if journey.run.phase is RunPhase.PLANNED:
+        journey.enter(RunPhase.PROVISIONING)
+    unheard = look_for_launched(journey.run, provider, tools)
+    idle = find_idle(journey.machine, provider, tools)
+    if unheard is not None:
+        journey.rented(unheard[0], unheard[1].offer)
+    elif idle is not None:
+        tools.tell(Note(f"{idle.name} is there already ({idle.ref.id}); it is used, and left as it was found."))
+        lease = the_plan.attempts[0].lease
+        running = idle if idle.state is InstanceState.RUNNING else wake(idle, lease, provider, tools.clock)
+        journey.now_is(replace(journey.run, found_running=True))
+        journey.rented(running, the_plan.attempts[0].offers[0])
+    else:
+        journey.instance = provision(
+            the_plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, journey.run.id, journey.rented
+        ).instance
+    if journey.instance is not None:
+        remember(journey.machine, journey.instance, tools)
+    journey.enter(RunPhase.CONNECTING)
+
+
+def _have_job(journey: Journey, ending: Ending, *, detach: bool) -> None:
+    """Connect, start the job if it was not started yet, and follow it to its end."""
+    with journey.stage("connect", journey.instance.address if journey.instance else ""):
+        guest = journey.connect()
+    if journey.run.phase in (RunPhase.CONNECTING, RunPhase.UPLOADING):
+        _make_ready_and_start(journey, guest)
+    if journey.run.phase is not RunPhase.RUNNING:
+        return  # Taken up again while collecting: the job is over.
+    if detach:
+        ending.let_go("The job runs detached.")
+        return
+    with journey.stage("run", journey.job.command):
+        _follow(journey, guest, ending)
+
+
+def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
+    job, tools = journey.job, journey.tools
+    if journey.remote is None:
+        raise HostUnreachableError("there is no line to the machine")
+    home = journey.home(journey.remote)
+    journey.enter(RunPhase.UPLOADING)
+    journey.record["machine_facts"] = dict(guest.facts())
+    files = choose_files(job)
+    with journey.stage("upload", f"{len(files.entries)} files, {files.total_bytes} bytes"):
+        upload(files, home / "work", journey.remote, tools.tell)
+    with journey.stage("prepare", job.framework.value):
+        environment = prepare(job, home / "work", guest, tools.tell)
+        journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
+    with journey.stage("check", job.framework.value):
+        found = check_gpu(job, environment.python, guest, rented_gpus=_rented_gpus(journey.run), tell=tools.tell)
+        journey.record["gpu_check"] = to_plain(found)
+    state = start(job, home, environment, read_secrets(job, tools.environ), _job_deadline(journey), guest)
+    journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))
+    journey.write_record()
+
+
+def _rented_gpus(run: Run) -> int:
+    """Return how many GPUs are paid for: those of a machine without a meter are not."""
+    return run.offer.gpu_count if run.offer is not None and run.offer.usd_per_hour != 0.0 else 0
+
+
+def _job_deadline(journey: Journey) -> datetime | None:
+    """Return when the job must end: before the machine does, so that its results can still be collected."""
+    if journey.instance is None or journey.instance.deadline is None:
+        return None
+    now = journey.tools.clock.now()
+    left = journey.instance.deadline - now
+    reserve = min(timedelta(minutes=2), left * 0.1) if journey.instance.usd_per_hour else timedelta(0)
+    return min(now + left - reserve, now + timedelta(seconds=journey.job.budget.max_lifetime_s))
+
+
+def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:
+    """Carry the log here until the job ends. Ctrl-C asks once: let it go on, or end it."""
+    tools = journey.tools
+    if journey.remote is None:
+        raise HostUnreachableError("there is no line to the machine")
+    try:
+        log = journey.run.folder / "job.log"
+        home = journey.home(journey.remote)
+        ending.job_ended(follow(home, log, guest, lambda: journey.connect(RECONNECT_FOR_S), tools.clock, tools.tell))
+    except HostUnreachableError as error:
+        ending.machine_silent(error)
+    except KeyboardInterrupt:
+        if tools.on_interrupt(journey.run) is Interrupt.SHUT_DOWN:
+            raise
+        ending.let_go("Detached: the job goes on.")
