@@ -1,0 +1,268 @@
+"""The law for providers: what `providers/base.py` promises, as tests. Runs against any of them, ours or yours.
+
+Write a subclass whose name begins with `Test` and give it three fixtures::
+
+    class TestMine(ProviderContract):
+        @pytest.fixture
+        def clock(self): ...      # a model.clock.Clock; a FakeClock where the provider takes one
+        @pytest.fixture
+        def provider(self, clock): ...
+        @pytest.fixture
+        def order(self, clock): ...   # a LaunchOrder the provider can fill, its lease long enough for the test
+
+A source of prices alone is held to `OfferSourceContract`, with the fixture `provider` only. Whatever a test launched is
+terminated when it ends, so that the suite can be run on a real account.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ..model.clock import Clock
+from ..model.errors import InstanceNotFoundError, ProviderError
+from ..model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
+from ..model.lease import Lease
+from ..model.spec import Resources
+from ..providers.base import OfferSource, Pausable, Provider
+from ..providers.waiting import wait_until
+
+PATIENCE_S = 900.0
+"""How long a real cloud may take for one step, in seconds."""
+
+CLOCK_SLACK = timedelta(minutes=1)
+"""Clouds round deadlines to the minute."""
+
+
+class OfferSourceContract:
+    """What every source of offers keeps to."""
+
+    def test_is_an_offer_source_with_a_name(self, provider: OfferSource) -> None:
+        assert isinstance(provider, OfferSource)
+        assert provider.name == provider.name.lower().strip() != ""
+
+    def test_check_finds_something_and_says_what_to_type_when_it_is_not_well(self, provider: OfferSource) -> None:
+        findings = provider.check()
+        assert findings
+        assert [finding for finding in findings if not (finding.subject and finding.message)] == []
+        assert [finding.subject for finding in findings if not finding.ok and not finding.hint] == []
+
+    def test_offers_something(self, provider: OfferSource) -> None:
+        assert provider.offers(Resources())
+
+    def test_offers_are_its_own_and_name_a_place(self, provider: OfferSource) -> None:
+        offers = provider.offers(Resources())
+        assert {offer.provider for offer in offers} == {provider.name}
+        assert all(offer.instance_type and offer.region and offer.source for offer in offers)
+
+    @pytest.mark.parametrize("need", [Resources(cpus=2), Resources(memory_gb=8), Resources(gpus=1, gpu_memory_gb=16)])
+    def test_offers_satisfy_the_need_and_leave_none_out(self, provider: OfferSource, need: Resources) -> None:
+        expected = [offer for offer in provider.offers(Resources()) if offer.satisfies(need)]
+        assert sorted(provider.offers(need), key=repr) == sorted(expected, key=repr)
+
+    def test_offers_nothing_for_an_impossible_need(self, provider: OfferSource) -> None:
+        assert list(provider.offers(Resources(gpus=10_000))) == []
+
+    def test_a_price_is_dated_or_unknown_and_zero_only_without_a_meter(self, provider: OfferSource) -> None:
+        for offer in provider.offers(Resources()):
+            if offer.usd_per_hour == 0.0:
+                assert (offer.source, offer.priced_on) == ("none", None)
+            elif offer.usd_per_hour is not None:
+                assert offer.usd_per_hour > 0
+                assert offer.priced_on is not None
+
+
+class ProviderContract(OfferSourceContract):
+    """What everything that rents machines keeps to."""
+
+    @pytest.fixture(autouse=True)
+    def _end_what_was_launched(self, provider: Provider, order: LaunchOrder) -> Iterator[None]:
+        yield
+        for instance in provider.list_owned():
+            if instance.token in (order.token, _second(order).token):
+                provider.terminate(instance.ref)
+
+    def test_is_a_provider(self, provider: Provider) -> None:
+        assert isinstance(provider, Provider)
+
+    def test_a_launched_machine_carries_name_token_owner_and_deadline(self, provider: Provider, order: LaunchOrder) -> None:
+        launched = provider.launch(order)
+        assert launched.ref.provider == provider.name
+        assert launched.ref.id
+        assert launched.state in (InstanceState.PENDING, InstanceState.RUNNING)
+        _carries(launched, order)
+
+    def test_a_launched_machine_comes_to_run_with_an_endpoint(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        seen = _running(provider, clock, order)
+        assert seen.endpoint is not None
+        assert seen.address
+        assert seen.launched_at is not None
+        assert seen.usd_per_hour == pytest.approx(order.offer.usd_per_hour)
+        _carries(seen, order)
+
+    def test_launch_is_idempotent_by_token(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        first = provider.launch(order)
+        assert provider.launch(order).ref == first.ref
+        _reach(provider, clock, first.ref, InstanceState.RUNNING)
+        assert provider.launch(order).ref == first.ref
+        assert [instance.ref for instance in provider.list_owned() if instance.token == order.token] == [first.ref]
+
+    def test_two_orders_make_two_machines(self, provider: Provider, order: LaunchOrder) -> None:
+        first, second = provider.launch(order), provider.launch(_second(order))
+        assert first.ref.id != second.ref.id
+        assert {first.ref, second.ref} <= {instance.ref for instance in provider.list_owned()}
+
+    def test_a_refused_launch_leaves_nothing(self, provider: Provider, order: LaunchOrder) -> None:
+        with pytest.raises(ProviderError):
+            provider.launch(replace(order, offer=replace(order.offer, instance_type="no-such-type")))
+        assert _owned(provider, order) is None
+        assert list(provider.leftovers()) == []
+
+    def test_get_of_an_unknown_machine_says_so(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        with pytest.raises(InstanceNotFoundError):
+            provider.get(_unknown(_running(provider, clock, order).ref))
+
+    def test_list_owned_has_a_machine_until_it_is_terminated(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        launched = _running(provider, clock, order)
+        listed = _owned(provider, order)
+        assert listed is not None
+        assert listed.ref == launched.ref
+        _carries(listed, order)
+        _end(provider, clock, launched.ref)
+        assert _owned(provider, order) is None
+
+    def test_terminate_twice_and_of_an_unknown_machine_is_a_success(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        ref = _running(provider, clock, order).ref
+        _end(provider, clock, ref)
+        provider.terminate(ref)
+        provider.terminate(_unknown(ref))
+        assert _owned(provider, order) is None
+
+    def test_terminate_of_an_unknown_machine_leaves_the_others(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        ref = _running(provider, clock, order).ref
+        provider.terminate(_unknown(ref))
+        assert provider.get(ref).state is InstanceState.RUNNING
+
+    def test_terminate_leaves_nothing_that_costs(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        _end(provider, clock, _running(provider, clock, order).ref)
+        assert list(provider.leftovers()) == []
+
+    def test_extend_moves_the_deadline(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        ref = _running(provider, clock, order).ref
+        later = _longer(order)
+        provider.extend(ref, later)
+        _is_armed(provider.get(ref), later)
+
+    def test_extend_of_an_unknown_machine_says_so(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        ref = _running(provider, clock, order).ref
+        with pytest.raises(InstanceNotFoundError):
+            provider.extend(_unknown(ref), _longer(order))
+
+    def test_a_stopped_machine_bills_no_compute_and_keeps_its_identity(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        launched, pausable = _running(provider, clock, order), _pausable(provider)
+        pausable.stop(launched.ref)
+        stopped = _reach(provider, clock, launched.ref, InstanceState.STOPPED)
+        assert not stopped.state.bills_compute
+        assert (stopped.ref, stopped.name, stopped.owner) == (launched.ref, launched.name, launched.owner)
+        assert stopped.endpoint is None
+        assert _owned(provider, order) is not None
+        pausable.stop(launched.ref)
+        assert provider.get(launched.ref).state is InstanceState.STOPPED
+
+    def test_a_started_machine_is_the_same_one_under_the_new_lease(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        launched, pausable = _running(provider, clock, order), _pausable(provider)
+        pausable.stop(launched.ref)
+        _reach(provider, clock, launched.ref, InstanceState.STOPPED)
+        lease = _longer(order)
+        _is_armed(pausable.start(launched.ref, lease), lease)
+        started = _reach(provider, clock, launched.ref, InstanceState.RUNNING)
+        assert (started.ref, started.name, started.token) == (launched.ref, launched.name, launched.token)
+        assert started.endpoint is not None
+        _is_armed(started, lease)
+
+    def test_start_of_a_running_machine_returns_it_with_the_new_lease(
+        self, provider: Provider, clock: Clock, order: LaunchOrder
+    ) -> None:
+        launched, lease = _running(provider, clock, order), _longer(order)
+        started = _pausable(provider).start(launched.ref, lease)
+        assert (started.ref, started.state) == (launched.ref, InstanceState.RUNNING)
+        _is_armed(started, lease)
+        _is_armed(provider.get(launched.ref), lease)
+
+    def test_stop_and_start_of_an_unknown_machine_say_so(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        unknown, pausable = _unknown(_running(provider, clock, order).ref), _pausable(provider)
+        with pytest.raises(InstanceNotFoundError):
+            pausable.stop(unknown)
+        with pytest.raises(InstanceNotFoundError):
+            pausable.start(unknown, order.lease)
+
+    def test_a_terminated_machine_cannot_be_started(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
+        ref, pausable = _running(provider, clock, order).ref, _pausable(provider)
+        _end(provider, clock, ref)
+        with pytest.raises(ProviderError):
+            pausable.start(ref, order.lease)
+        assert _owned(provider, order) is None
+
+
+def _running(provider: Provider, clock: Clock, order: LaunchOrder) -> Instance:
+    return _reach(provider, clock, provider.launch(order).ref, InstanceState.RUNNING)
+
+
+def _reach(provider: Provider, clock: Clock, ref: InstanceRef, state: InstanceState) -> Instance:
+    seen = wait_until(provider, ref, (state, InstanceState.TERMINATED), clock, PATIENCE_S)
+    assert seen is not None, f"{ref.id} is gone instead of {state}"
+    assert seen.state is state
+    return seen
+
+
+def _end(provider: Provider, clock: Clock, ref: InstanceRef) -> None:
+    provider.terminate(ref)
+    seen = wait_until(provider, ref, (InstanceState.TERMINATED,), clock, PATIENCE_S)
+    assert seen is None or seen.state is InstanceState.TERMINATED
+
+
+def _carries(instance: Instance, order: LaunchOrder) -> None:
+    assert (instance.name, instance.token, instance.owner) == (order.machine.name, order.token, order.owner)
+    assert instance.instance_type == order.offer.instance_type
+    _is_armed(instance, order.lease)
+
+
+def _is_armed(instance: Instance, lease: Lease) -> None:
+    assert instance.deadline is not None
+    assert abs(instance.deadline - lease.deadline) <= CLOCK_SLACK
+
+
+def _owned(provider: Provider, order: LaunchOrder) -> Instance | None:
+    return next((instance for instance in provider.list_owned() if instance.token == order.token), None)
+
+
+def _second(order: LaunchOrder) -> LaunchOrder:
+    return replace(order, token=f"{order.token[:62]}-2", machine=replace(order.machine, name=f"{order.machine.name}-2"))
+
+
+def _longer(order: LaunchOrder) -> Lease:
+    return replace(order.lease, deadline=order.lease.deadline + timedelta(hours=1))
+
+
+def _unknown(ref: InstanceRef) -> InstanceRef:
+    """Return a reference of the right form to a machine that does not exist: the id's last digit is another one."""
+    return replace(ref, id=ref.id[:-1] + ("0" if ref.id[-1] != "0" else "1"))
+
+
+def _pausable(provider: Provider) -> Pausable:
+    if not isinstance(provider, Pausable):
+        pytest.skip(f"{provider.name} cannot stop a machine and keep its disk")
+    return provider
