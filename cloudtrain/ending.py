@@ -6,6 +6,7 @@ a full disk, not a damaged ledger, not a second Ctrl-C. The one thing that does 
 home: then the machine lives on under its lease, and the person is told so.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,7 @@ from .model.errors import (
     RunFailedError,
     ShutdownError,
 )
-from .model.event import Note
+from .model.event import Event, Note, Tell
 from .model.instance import Instance
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
@@ -85,6 +86,7 @@ class Ending:
             if self._let_go:
                 return False
             journey.is_ending = True
+            journey.tools = replace(journey.tools, tell=_whoever_listens(journey.tools.tell))
             with journey.tools.uninterrupted():
                 self._end(error)
         finally:
@@ -97,12 +99,19 @@ class Ending:
         return False
 
     def _end(self, error: BaseException | None) -> None:
-        self._say_why(error)
         try:
+            self._say_why(error)
             self._collect()
         finally:
             if not self._let_go:
-                self._shut_down()
+                self._shut_down_and_close()
+
+    def _shut_down_and_close(self) -> None:
+        try:
+            self._shut_down()
+        except BaseException:
+            self._journey.write_record()
+            raise  # Not confirmed: the run stays open, so that it can be taken up again.
         self._close()
 
     def _say_why(self, error: BaseException | None) -> None:
@@ -155,7 +164,7 @@ class Ending:
 
     def _shut_down(self) -> None:
         journey, tools = self._journey, self._journey.tools
-        instance = journey.instance or self._launched_unheard()
+        instance = journey.instance or look_for_launched(journey.run, self._provider, tools)
         if journey.run.phase is not RunPhase.PLANNED:
             journey.enter(RunPhase.SHUTTING_DOWN)
         if instance is None:
@@ -168,10 +177,6 @@ class Ending:
             else:
                 terminate(instance, self._provider, tools.clock, tools.tell)
                 forget(journey.machine, instance, tools)
-
-    def _launched_unheard(self) -> Instance | None:
-        found = look_for_launched(self._journey.run, self._provider, self._journey.tools)
-        return None if found is None else found[0]
 
     def _keeps_machine(self) -> bool:
         """Say whether the machine lives on: it was there before the run, or the job asks for it and came to its end."""
@@ -211,6 +216,16 @@ class Ending:
             f"Go on where it broke: cloudtrain attach {journey.run.id}\n"
             f"End it now, results lost: cloudtrain terminate {journey.run.machine}",
         )
+
+
+def _whoever_listens(tell: Tell) -> Tell:
+    """Wrap a listener so that its failure, a closed terminal say, stops nothing."""
+
+    def told(event: Event) -> None:
+        with suppress(Exception):
+            tell(event)
+
+    return told
 
 
 def _outcome_of(state: JobState, journey: Journey) -> tuple[Outcome, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .journey import Tools
 from .model.errors import InstanceNotFoundError, NotFoundError, ProviderError, ProviderUnavailableError, ShutdownError
 from .model.event import Note, StageEnded, StageStarted
-from .model.instance import Instance, InstanceState, LaunchOrder
+from .model.instance import Instance, InstanceState
 from .model.plan import Plan
 from .model.run import Run
 from .model.spec import Budget, MachineSpec
@@ -69,6 +69,7 @@ def start(machine: MachineSpec, tools: Tools, *, budget: Budget | None = None, w
     """
     provider = rentable(tools.open_provider(machine), machine)
     plan = make_plan(machine, provider, tools.clock.now(), budget=budget)
+    remember_name(machine, tools)
     found = find(machine, provider, tools)
     tools.tell(StageStarted("start", machine.name))
     began = tools.clock.monotonic()
@@ -182,8 +183,15 @@ def find_idle(machine: MachineSpec, provider: Provider, tools: Tools) -> Instanc
     found = find(machine, provider, tools)
     if found is None or found.state not in (InstanceState.RUNNING, InstanceState.STOPPED):
         return None
-    in_use = {ref for run in tools.ledger.runs() if not run.phase.is_over for ref in run.instances}
-    return None if found.ref in in_use else found
+    in_use = {ref for run in tools.ledger.open_runs() for ref in run.instances}
+    ordered_for_a_run = {order.token for order in tools.ledger.open_intents() if order.run_id}
+    return None if found.ref in in_use or found.token in ordered_for_a_run else found
+
+
+def remember_name(machine: MachineSpec, tools: Tools) -> None:
+    """Write down what a name stands for, before anything is launched under it; a machine it has already stays with it."""
+    known = [record.instance for record in tools.ledger.machines() if record.spec.name == machine.name]
+    tools.ledger.save_machine(machine, known[0] if known else None)
 
 
 def remember(machine: MachineSpec, instance: Instance, tools: Tools) -> None:
@@ -201,8 +209,8 @@ def forget(machine: MachineSpec, instance: Instance, tools: Tools) -> None:
             tools.ledger.save_machine(machine, None)
 
 
-def look_for_launched(run: Run, provider: Provider, tools: Tools) -> tuple[Instance, LaunchOrder] | None:
-    """Return the machine of a launch of this run that nobody heard back from, with its order; None when there is none.
+def look_for_launched(run: Run, provider: Provider, tools: Tools) -> Instance | None:
+    """Return the machine of a launch of this run that nobody heard back from; None when there is none.
 
     Raises:
         ShutdownError: the cloud cannot be asked; a machine may exist.
@@ -222,7 +230,7 @@ def look_for_launched(run: Run, provider: Provider, tools: Tools) -> tuple[Insta
     for instance in owned:
         if instance.token in orders:
             tools.ledger.settle(instance.token, instance.ref)
-            return instance, orders[instance.token]
+            return instance
     return None
 
 

@@ -72,7 +72,7 @@ def _ask(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
     owned = provider.list_owned()
     settle_old_launches(provider, owned, tools)
     known = {record.instance.ref for record in tools.ledger.machines() if record.instance is not None}
-    live = {ref: run.id for run in tools.ledger.runs() if not run.phase.is_over for ref in run.instances}
+    live = {ref: run.id for run in tools.ledger.open_runs() for ref in run.instances}
     now = tools.clock.now()
     return [
         MachineStatus(

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from .ending import Ending
 from .journey import Interrupt, Journey, Tools
 from .ledger.holder import this_process
-from .machines import find_idle, look_for_launched, remember, rentable
+from .machines import find_idle, remember, remember_name, rentable
 from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError
 from .model.event import Note
 from .model.instance import InstanceState
+from .model.lease import Lease
 from .model.plain import to_plain
 from .model.plan import Plan
 from .model.run import Run, RunPhase
@@ -22,7 +23,7 @@ from .providers.base import Provider
 from .remote.guest import Guest
 from .stages.execute import RECONNECT_FOR_S, check_gpu, follow, prepare, read_secrets, start
 from .stages.plan import make_plan
-from .stages.provision import provision, wake
+from .stages.provision import armed_and_running, provision, wake
 from .stages.upload import choose_files, upload
 
 
@@ -53,6 +54,7 @@ def train(
     provider = rentable(tools.open_provider(machine), machine)
     for warning in the_plan.warnings:
         tools.tell(Note(warning, "warning"))
+    remember_name(machine, tools)
     journey = Journey.begin(job, machine, tools)
     return _travel(journey, provider, the_plan, detach=detach)
 
@@ -68,11 +70,12 @@ def resume(run: Run, tools: Tools) -> Run:
     machine = tools.ledger.machine(run.machine).spec
     provider = rentable(tools.open_provider(machine), machine)
     journey = Journey.again(run, machine, tools)
-    the_plan = make_plan(machine, provider, tools.clock.now(), job=journey.job, allow_unsupported_gpu=True)
+    # A run that has its machine, or its end, needs no plan, and is not to fail because prices have changed since.
+    the_plan = None if run.instances or run.outcome else plan(journey.job, machine, tools, allow_unsupported_gpu=True)
     return _travel(journey, provider, the_plan, detach=False)
 
 
-def _travel(journey: Journey, provider: Provider, the_plan: Plan, *, detach: bool) -> Run:
+def _travel(journey: Journey, provider: Provider, the_plan: Plan | None, *, detach: bool) -> Run:
     holder = this_process()
     if not journey.tools.ledger.claim(journey.run.id, holder):
         raise NotFoundError(
@@ -82,60 +85,72 @@ def _travel(journey: Journey, provider: Provider, the_plan: Plan, *, detach: boo
     try:
         # Entered before the launch: a launch that failed here may have succeeded there.
         with Ending(journey, provider) as ending:
-            if not _have_machine(journey, provider, the_plan):
-                ending.machine_gone()
-            elif journey.run.phase is not RunPhase.SHUTTING_DOWN:
-                _have_job(journey, ending, detach=detach)
+            if the_plan is not None:
+                _provision(journey, provider, the_plan)
+            if journey.run.instances:
+                _have_job(journey, provider, ending, detach=detach)
     finally:
         journey.tools.ledger.release(journey.run.id, holder)
     return journey.run
 
 
-def _have_machine(journey: Journey, provider: Provider, the_plan: Plan) -> bool:
-    """Put the run on a machine: its own, one that was started under this name before, or a new one. False when it is gone."""
-    if not journey.run.instances:
-        with journey.stage("provision", the_plan.machine.name):
-            _provision(journey, provider, the_plan)
-        return True
+def _provision(journey: Journey, provider: Provider, the_plan: Plan) -> None:
+    """Put the run on a machine: one that was started under this name before, or a new one."""
+    tools = journey.tools
+    with journey.stage("provision", the_plan.machine.name):
+        if journey.run.phase is RunPhase.PLANNED:
+            journey.enter(RunPhase.PROVISIONING)
+        idle = find_idle(journey.machine, provider, tools)
+        if idle is None:
+            provision(the_plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, journey.run.id, journey.rented)
+        else:
+            tools.tell(Note(f"{idle.name} is there already ({idle.ref.id}); it is used, and left as it was found."))
+            journey.now_is(replace(journey.run, found_running=True))
+            journey.rented(idle, the_plan.attempts[0].offers[0])
+
+
+def _on_its_machine(journey: Journey, provider: Provider) -> bool:
+    """Find the run's machine, switched on; False when it is gone."""
+    tools = journey.tools
     try:
         seen = provider.get(journey.run.instances[-1])
     except InstanceNotFoundError:
         return False
+    if seen.state is InstanceState.STOPPED and journey.run.found_running:
+        lease = Lease.grant(journey.job.budget, seen.usd_per_hour or 0.0, tools.clock.now())
+        seen = wake(seen, lease, provider, tools.clock)
     journey.instance = seen
-    return seen.state.bills_compute
+    if not seen.state.bills_compute:
+        return False
+    remember(journey.machine, seen, tools)
+    if journey.run.phase is RunPhase.PROVISIONING and journey.run.outcome is None:
+        # Taken up again while it was booting, perhaps: ordered it was, running and armed it must be seen to be.
+        latest = seen.deadline or tools.clock.now()
+        journey.instance = armed_and_running(seen, latest, provider, tools.clock)
+        journey.enter(RunPhase.CONNECTING)
+    return True
 
 
-def _provision(journey: Journey, provider: Provider, the_plan: Plan) -> None:
-    tools = journey.tools
-    if journey.run.phase is RunPhase.PLANNED:
-        journey.enter(RunPhase.PROVISIONING)
-    unheard = look_for_launched(journey.run, provider, tools)
-    idle = find_idle(journey.machine, provider, tools)
-    if unheard is not None:
-        journey.rented(unheard[0], unheard[1].offer)
-    elif idle is not None:
-        tools.tell(Note(f"{idle.name} is there already ({idle.ref.id}); it is used, and left as it was found."))
-        lease = the_plan.attempts[0].lease
-        running = idle if idle.state is InstanceState.RUNNING else wake(idle, lease, provider, tools.clock)
-        journey.now_is(replace(journey.run, found_running=True))
-        journey.rented(running, the_plan.attempts[0].offers[0])
-    else:
-        journey.instance = provision(
-            the_plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, journey.run.id, journey.rented
-        ).instance
-    if journey.instance is not None:
-        remember(journey.machine, journey.instance, tools)
-    journey.enter(RunPhase.CONNECTING)
-
-
-def _have_job(journey: Journey, ending: Ending, *, detach: bool) -> None:
+def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: bool) -> None:
     """Connect, start the job if it was not started yet, and follow it to its end."""
-    with journey.stage("connect", journey.instance.address if journey.instance else ""):
-        guest = journey.connect()
+    if not _on_its_machine(journey, provider):
+        ending.machine_gone()
+        return
+    may_hold_results = journey.run.phase in (RunPhase.RUNNING, RunPhase.COLLECTING)
+    if journey.run.outcome is not None and not may_hold_results:
+        return  # Taken up again at the very end: only the machine is still to be ended.
+    try:
+        with journey.stage("connect", journey.instance.address if journey.instance else ""):
+            guest = journey.connect()
+    except HostUnreachableError as error:
+        if may_hold_results:
+            ending.machine_silent(error)
+            return
+        raise
     if journey.run.phase in (RunPhase.CONNECTING, RunPhase.UPLOADING):
         _make_ready_and_start(journey, guest)
-    if journey.run.phase is not RunPhase.RUNNING:
-        return  # Taken up again while collecting: the job is over.
+    if journey.run.outcome is not None:
+        return  # Taken up again before everything was home; that is seen to on the way out.
     if detach:
         ending.let_go("The job runs detached.")
         return
@@ -149,7 +164,8 @@ def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
         raise HostUnreachableError("there is no line to the machine")
     home = journey.home(journey.remote)
     journey.enter(RunPhase.UPLOADING)
-    journey.record["machine_facts"] = dict(guest.facts())
+    facts = dict(guest.facts())
+    journey.record["machine_facts"] = facts
     files = choose_files(job)
     with journey.stage("upload", f"{len(files.entries)} files, {files.total_bytes} bytes"):
         upload(files, home / "work", journey.remote, tools.tell)
@@ -157,7 +173,8 @@ def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
         environment = prepare(job, home / "work", guest, tools.tell)
         journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
     with journey.stage("check", job.framework.value):
-        found = check_gpu(job, environment.python, guest, rented_gpus=_rented_gpus(journey.run), tell=tools.tell)
+        seen, rented = len(facts.get("gpus") or ()), _rented_gpus(journey.run)
+        found = check_gpu(job, environment.python, guest, rented_gpus=rented, gpus_seen=seen, tell=tools.tell)
         journey.record["gpu_check"] = to_plain(found)
     state = start(job, home, environment, read_secrets(job, tools.environ), _job_deadline(journey), guest)
     journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))

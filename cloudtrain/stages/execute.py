@@ -33,10 +33,12 @@ def prepare(job: JobSpec, work: PurePosixPath, guest: Guest, tell: Tell) -> Envi
     return guest.prepare(work, job.framework.value, job.requirements, lambda text: tell(Note(text, "detail")))
 
 
-def check_gpu(job: JobSpec, python: str, guest: Guest, *, rented_gpus: int, tell: Tell) -> GpuCheck | None:
-    """Compute on the GPU before the paid part. None when the framework has no such check.
+def check_gpu(job: JobSpec, python: str, guest: Guest, *, rented_gpus: int, gpus_seen: int, tell: Tell) -> GpuCheck | None:
+    """Compute on the GPU before the paid part. None when there is nothing to compute on or with.
 
     `rented_gpus` is how many GPUs are paid for; with none, a machine that computes on its CPU is told of and accepted.
+    `gpus_seen` is how many the machine's driver shows: with none seen and none wanted, importing a framework only to hear
+    so would cost seconds.
 
     Raises:
         SetupError: GPUs are paid for, or asked for by the job, and the framework falls back to the CPU.
@@ -44,6 +46,9 @@ def check_gpu(job: JobSpec, python: str, guest: Guest, *, rented_gpus: int, tell
     if job.framework is Framework.NONE:
         return None
     wanted = max(rented_gpus, job.resources.gpus)
+    if not wanted and not gpus_seen:
+        tell(Note("This machine shows no NVIDIA GPU: the job runs on the CPU."))
+        return None
     found = guest.gpu_check(python, job.framework.value, wanted)
     if found.ok:
         return found

@@ -1,9 +1,9 @@
 """Provision: walk down the plan until a machine runs, with its deadline armed and read back. Here money begins."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..ledger.ledger import Ledger
 from ..model.clock import Clock
@@ -52,8 +52,9 @@ def provision(
 ) -> Provisioned:
     """Launch the first offer that can be had and wait until it runs.
 
-    `run_id` is "" for a machine that a person starts by name. `on_launched` hears of the machine the moment it exists,
-    before anything is waited for, so that whoever guards the run can end it.
+    Orders of this run that nobody heard back from are asked again first, with the token they had: that cannot make a second
+    machine. `run_id` is "" for a machine that a person starts by name. `on_launched` hears of the machine the moment it
+    exists, before anything is waited for, so that whoever guards the run can end it.
 
     Raises:
         NoOfferFitsError: every offer of the plan was refused; nothing was rented.
@@ -61,12 +62,10 @@ def provision(
     """
     refused: list[str] = []
     full_regions: set[str] = set()
-    for attempt in plan.attempts:
-        offer = attempt.offers[0]
+    for order in _orders(plan, ledger, clock, owner, run_id):
+        offer = order.offer
         if offer.region in full_regions:
             continue
-        token = f"ct-{uuid.uuid4().hex}"
-        order = LaunchOrder(token, plan.machine, offer, attempt.lease, owner, plan.machine.disk_gb, run_id)
         try:
             instance = _launch(order, provider, ledger)
         except NoCapacityError as error:
@@ -78,7 +77,8 @@ def provision(
             tell(Note(f"Quota: {refused[-1]}; trying another region.", "warning"))
         else:
             on_launched(instance, offer)
-            return Provisioned(_armed_and_running(instance, order.lease, provider, clock), offer, order.lease)
+            ready = armed_and_running(instance, order.lease.deadline, provider, clock)
+            return Provisioned(ready, offer, order.lease)
     raise NoOfferFitsError(
         f"{plan.machine.name}: no offer of the plan could be had; nothing was rented.",
         "\n".join(refused) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
@@ -96,12 +96,43 @@ def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> 
             f"{instance.name} is {instance.state.value} and {provider.name} cannot switch it on",
             f"End it and launch anew: cloudtrain terminate {instance.name}",
         )
-    return _armed_and_running(provider.start(instance.ref, lease), lease, provider, clock)
+    return armed_and_running(provider.start(instance.ref, lease), lease.deadline, provider, clock)
+
+
+def armed_and_running(instance: Instance, latest: datetime, provider: Provider, clock: Clock) -> Instance:
+    """Wait until a machine runs, and see that its deadline is armed for `latest` or earlier.
+
+    Raises:
+        ProviderError: it did not come up in time, or vanished.
+        CloudtrainError: it runs without the deadline it was ordered with.
+    """
+    seen = wait_until(provider, instance.ref, _SETTLED, clock, BOOT_TIMEOUT_S)
+    if seen is None:
+        raise InstanceNotFoundError(f"{instance.ref.id} vanished while it was starting")
+    if seen.state is not InstanceState.RUNNING:
+        raise ProviderError(f"{instance.ref.id} did not start: it is {seen.state.value} after {BOOT_TIMEOUT_S:.0f} s")
+    if seen.deadline is None or seen.deadline > latest + DEADLINE_SLACK:
+        raise CloudtrainError(
+            f"{instance.ref.id} runs, but its deadline does not read back as armed "
+            f"(wanted {latest:%H:%M}, found {seen.deadline or 'none'}); it is not used."
+        )
+    return seen
+
+
+def _orders(plan: Plan, ledger: Ledger, clock: Clock, owner: str, run_id: str) -> Iterator[LaunchOrder]:
+    for order in ledger.open_intents():
+        if run_id and order.run_id == run_id and order.lease.deadline > clock.now():
+            yield order
+    for attempt in plan.attempts:
+        token = f"ct-{uuid.uuid4().hex}"
+        order = LaunchOrder(token, plan.machine, attempt.offers[0], attempt.lease, owner, plan.machine.disk_gb, run_id)
+        yield order
 
 
 def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger) -> Instance:
     """Write the order down, then ask. An error that says nothing certain is answered by looking for the token."""
-    ledger.intend(order)
+    if order.token not in {known.token for known in ledger.open_intents()}:
+        ledger.intend(order)
     try:
         instance = provider.launch(order)
     except (NoCapacityError, QuotaExceededError):
@@ -126,20 +157,6 @@ def _end_what_may_exist(order: LaunchOrder, provider: Provider, cause: ProviderE
             f"({error.message}); a machine may have been made. Its own deadline is {order.lease.deadline:%Y-%m-%d %H:%M} UTC.",
             "Look again in a minute: cloudtrain status",
         ) from cause
-
-
-def _armed_and_running(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
-    seen = wait_until(provider, instance.ref, _SETTLED, clock, BOOT_TIMEOUT_S)
-    if seen is None:
-        raise InstanceNotFoundError(f"{instance.ref.id} vanished while it was starting")
-    if seen.state is not InstanceState.RUNNING:
-        raise ProviderError(f"{instance.ref.id} did not start: it is {seen.state.value} after {BOOT_TIMEOUT_S:.0f} s")
-    if seen.deadline is None or seen.deadline > lease.deadline + DEADLINE_SLACK:
-        raise CloudtrainError(
-            f"{instance.ref.id} runs, but its deadline does not read back as armed "
-            f"(wanted {lease.deadline:%H:%M}, found {seen.deadline or 'none'}); it is not used."
-        )
-    return seen
 
 
 _SETTLED = (InstanceState.RUNNING, InstanceState.STOPPED, InstanceState.TERMINATED, InstanceState.POWERED_OFF)

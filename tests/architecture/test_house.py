@@ -1,0 +1,77 @@
+"""The house keeps its shape: public names, layers, sizes, words."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cloudtrain
+
+PACKAGE = Path(cloudtrain.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+PUBLIC_NAMES = {
+    "Budget",
+    "CloudtrainError",
+    "ConfigError",
+    "JobSpec",
+    "MachineSpec",
+    "Outcome",
+    "Plan",
+    "Resources",
+    "Run",
+    "RunPhase",
+    "Status",
+    "__version__",
+    "load",
+    "plan",
+    "resume",
+    "status",
+    "train",
+}
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(cloudtrain.__all__) == PUBLIC_NAMES
+    for name in PUBLIC_NAMES:
+        assert getattr(cloudtrain, name) is not None
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    code = "import sys, cloudtrain; print([m for m in sys.modules if m.startswith('cloudtrain.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        cloudtrain.nonsense  # noqa: B018  # looking is the test
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_fits_its_size_and_its_functions_fit_a_screen(module: Path) -> None:
+    text = module.read_text()
+    assert text.count("\n") <= 300
+    long = [
+        f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno >= 40
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_and_public_thing_says_what_it_is(module: Path) -> None:
+    tree = ast.parse(module.read_text())
+    assert ast.get_docstring(tree), "the module has no docstring"
+    nodes = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    top = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    silent = [n.name for n in nodes if n in top and not n.name.startswith("_") and not ast.get_docstring(n)]
+    assert silent == []
+
+
+def test_no_file_is_named_after_nothing() -> None:
+    vague = {"utils", "helpers", "common", "manager", "misc"}
+    assert [path for path in MODULES if path.stem in vague] == []
