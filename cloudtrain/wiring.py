@@ -5,12 +5,11 @@ import os
 import re
 import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 
+from .clock import SystemClock
 from .config.folders import cache_folder, state_folder
 from .journey import Interrupt, Tools
 from .ledger.ledger import Ledger
@@ -23,22 +22,6 @@ from .providers.base import ProviderSettings
 from .providers.registry import open_provider
 from .remote.base import Remote
 from .remote.line import open_remote
-
-
-class SystemClock:
-    """This computer's time."""
-
-    def now(self) -> datetime:
-        """Return the time of day, UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
 
 
 def silence(_event: Event) -> None:

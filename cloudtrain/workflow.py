@@ -173,7 +173,8 @@ def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
         environment = prepare(job, home / "work", guest, tools.tell)
         journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
     with journey.stage("check", job.framework.value):
-        seen, rented = len(facts.get("gpus") or ()), _rented_gpus(journey.run)
+        gpus = facts.get("gpus")
+        seen, rented = len(gpus) if isinstance(gpus, list) else 0, _rented_gpus(journey.run)
         found = check_gpu(job, environment.python, guest, rented_gpus=rented, gpus_seen=seen, tell=tools.tell)
         journey.record["gpu_check"] = to_plain(found)
     state = start(job, home, environment, read_secrets(job, tools.environ), _job_deadline(journey), guest)
