@@ -30,14 +30,14 @@ def price(provider: str, instance_type: str, region: str, market: Market = Marke
 
 def test_the_table_has_what_was_compiled() -> None:
     by_provider = {provider: [row for row in raw() if row["provider"] == provider] for provider in PROVIDERS}
-    assert {provider: len(found) for provider, found in by_provider.items()} == {"aws": 73, "azure": 944, "gcp": 390}
-    assert len(raw()) == 73 + 944 + 390
+    assert {provider: len(found) for provider, found in by_provider.items()} == {"aws": 80, "azure": 944, "gcp": 390}
+    assert len(raw()) == 80 + 944 + 390
 
 
 def test_every_row_is_offered_on_both_markets_unless_withdrawn() -> None:
     # Azure loses the NCv3 series (4 types in 23 regions), Google A3 High below 8 GPUs on demand (3 types in 16 regions).
     assert {provider: len(rows(provider)) for provider in PROVIDERS} == {
-        "aws": 2 * 73,
+        "aws": 2 * 80,
         "azure": 2 * (944 - 4 * 23),
         "gcp": 2 * 390 - 3 * 16,
     }
@@ -51,6 +51,7 @@ def test_every_row_is_offered_on_both_markets_unless_withdrawn() -> None:
         ("aws", "p3.2xlarge", "us-east-1", 3.06),
         ("aws", "g5.xlarge", "us-east-1", 1.006),
         ("aws", "p2.xlarge", "us-east-1", 0.90),
+        ("aws", "t3.large", "us-east-1", 0.0832),
         ("azure", "Standard_NC4as_T4_v3", "eastus", 0.526),
         ("gcp", "n1-standard-4+nvidia-tesla-t4", "us-central1", 0.54),
     ],
