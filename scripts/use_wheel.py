@@ -12,6 +12,7 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 SAMPLE = "0.3"
 MOST_MEGABYTES = 60
@@ -48,9 +49,9 @@ class Desk:
             sys.exit(f"{' '.join(command)}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def answer(self, *arguments: str) -> dict[str, list[dict[str, str]]]:
+    def answer(self, *arguments: str) -> dict[str, list[dict[str, Any]]]:
         """Run cloudtrain and return its JSON answer."""
-        answer: dict[str, list[dict[str, str]]] = json.loads(self.run(*arguments).stdout)
+        answer: dict[str, list[dict[str, Any]]] = json.loads(self.run(*arguments).stdout)
         return answer
 
 
@@ -68,7 +69,7 @@ def check_size() -> None:
 def check_configs(desk: Desk) -> None:
     """Every shipped config must be listed, and planned where a price is known."""
     configs = desk.answer("configs", "--json")["configs"]
-    priced = [config["name"] for config in configs if config["usd_per_hour"] is not None]
+    priced = [config["name"] for config in configs if config["offer"] is not None]
     for name in priced:
         desk.run("get", name)
     unpriced = sorted({config["name"] for config in configs} - set(priced))

@@ -74,7 +74,7 @@ def test_every_row_is_dated_and_says_where_it_comes_from() -> None:
 
 def test_the_table_is_as_old_as_its_oldest_price() -> None:
     assert {p: table_date(p).isoformat() for p in PROVIDERS} == {
-        "aws": "2026-07-20",
+        "aws": "2026-02-09",
         "azure": "2026-06-18",
         "gcp": "2026-08-03",
     }
