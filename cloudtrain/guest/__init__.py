@@ -8,6 +8,8 @@ A run's folder on the machine, made by us and filled by the guest::
     state.json      what became of it; replaced atomically, never seen half
     samples.jsonl   one JSON object per sample: CPU, memory, GPUs
     supervisor.log  what the supervisor itself had to say
+    requests.jsonl  who asked the supervisor to end the job, one line each
+    start.lock, state.json.next, bin/   the guest's own: one start at a time; room for the next state; `python` by that name
 
 `python3 guest.pyz COMMAND …` speaks JSON on standard output; `follow` alone speaks bytes. Exit code 0 unless said otherwise;
 an error is one JSON object `{"error": "…"}` and exit code 1.
@@ -28,7 +30,8 @@ an error is one JSON object `{"error": "…"}` and exit code 1.
     Returns when the supervisor has recorded the state; prints it. Idempotent: a job that was started is not started again.
 `state RUN`
     Print the state: {"phase": "starting"|"running"|"ended"|"lost", "exit_code", "signal", "ended_by", "started_at",
-    "ended_at", "log_bytes"}. "lost" when state.json says running but its supervisor is dead (or the machine rebooted).
+    "ended_at", "log_bytes", "log_lost_bytes" (output that a full disk refused)}. "lost" when state.json says running but
+    its supervisor is dead (or the machine rebooted).
 `follow RUN [--offset BYTES]`
     Write job.log from that byte on as it grows; end when the job ended and every byte was written.
 `signal RUN NAME [--grace SECONDS]`

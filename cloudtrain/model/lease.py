@@ -33,12 +33,12 @@ class Lease:
         lifetime_s = float(math.floor(budget.max_lifetime_s))
         bound_by = "max_lifetime"
         if budget.usd is not None and usd_per_hour > 0:
-            affordable_s = float(math.floor(budget.usd / usd_per_hour * 3600))
-            # Floating point may round the quotient up across a whole second; a cent too much is too much.
-            if affordable_s / 3600 * usd_per_hour > budget.usd:
-                affordable_s -= 1
+            affordable_s = budget.usd / usd_per_hour * 3600
             if affordable_s < lifetime_s:
-                lifetime_s, bound_by = affordable_s, "budget"
+                lifetime_s, bound_by = float(math.floor(affordable_s)), "budget"
+                # Floating point may round the quotient up across a whole second; a cent too much is too much.
+                if lifetime_s / 3600 * usd_per_hour > budget.usd:
+                    lifetime_s -= 1
         return cls(now + timedelta(seconds=lifetime_s), usd_per_hour, budget.usd, bound_by)
 
     def most_usd(self, since: datetime) -> float:

@@ -55,7 +55,7 @@ class Remote(Protocol):
         """
         ...
 
-    def stream(self, argv: Sequence[str]) -> AbstractContextManager[Iterator[bytes]]:
+    def stream(self, argv: Sequence[str], *, stdin: bytes = b"") -> AbstractContextManager[Iterator[bytes]]:
         """Run a command in `home` and hand out its standard output as it comes. Leaving the block ends the command.
 
         The iterator ends when the command ended well and raises `HostUnreachableError` when the line broke or the

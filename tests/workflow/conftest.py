@@ -84,4 +84,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger.open(tmp_path / "home", clock))
         settings = ProviderSettings(tmp_path / "cloud", clock, lambda _: (), None)
-        yield World(tmp_path, MemoryProvider(settings, DictStore()), clock, ledger)
+        provider = MemoryProvider(settings, DictStore())
+        yield World(tmp_path, provider, clock, ledger)
+        for instance in provider.list_owned():
+            provider.terminate(instance.ref)  # No test leaves a job running.

@@ -1,0 +1,241 @@
+"""A machine behind an SSH server, spoken to through the system's OpenSSH client.
+
+Every command runs under a small runner (`runner_there`) which reports, as the last of its frames, how the command ended.
+That frame alone counts: ssh's own exit code 255 says nothing, since a command may end with 255 as well, and since with a
+shared connection the code may arrive before the last of the output does. No shell reads a command's arguments.
+"""
+
+import contextlib
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+from ..model.errors import HostUnreachableError, RemoteError, RemoteFileError, TransferError
+from ..model.instance import SshEndpoint
+from .archive import unpack_tar, write_tar
+from .base import Completed, OnBytes
+from .fileset import FileSet
+from .foreground import run_in_foreground
+from .local import failed
+from .runner_there import OUT
+from .ssh_connection import SshConnection
+from .ssh_talk import Feed, Sink, Talk, talking
+from .tar_there import ABSENT, shown
+
+_MOST_OUTPUT = 5 << 28
+_TAIL = 2000
+_PROBE_TIMEOUT_S = 60.0
+_MARK = "cloudtrain-probe"
+_PYTHON_FLAGS = ("-I", "-S", "-X", "utf8", "-c")
+_PROBE = f"""\
+umask 077
+mkdir -p "$HOME/.cloudtrain" && chmod 700 "$HOME/.cloudtrain" && cd "$HOME/.cloudtrain" || exit 3
+found= ask="import sys; sys.version_info < (3, 8) and sys.exit(1); print(sys.executable)"
+for name in python3 /usr/bin/python3 /opt/conda/bin/python3 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8; do
+  path=$(command -v "$name") || continue
+  # What is found may be a wrapper that takes its time to find the real one.
+  found=$("$path" -I -S -c "$ask" </dev/null 2>/dev/null) || continue
+  [ -n "$found" ] && break
+done
+printf "{_MARK}\\0%s\\0%s\\0%s\\0" "$(pwd -P)" "$HOME/.cache/cloudtrain" "$found"
+"""
+
+
+class SshRemote:
+    """One multiplexed line to one SSH endpoint; nobody's host key is trusted but the endpoint's own."""
+
+    def __init__(self, endpoint: SshEndpoint, *, control_folder: Path, connect_timeout_s: float = 10) -> None:
+        self._endpoint = endpoint
+        self._connection = SshConnection(endpoint, control_folder, connect_timeout_s)
+        self._known: _Machine | None = None
+
+    @property
+    def home(self) -> PurePosixPath:
+        """The folder `.cloudtrain` in the account's home; asked for once."""
+        return self._machine.home
+
+    @property
+    def cache(self) -> PurePosixPath:
+        """The folder `.cache/cloudtrain` in the account's home."""
+        return self._machine.cache
+
+    @property
+    def python(self) -> str:
+        """The first Python found there that is new enough, as an absolute path."""
+        return self._machine.python
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
+        """Run a command and return what it said."""
+        said = (bytearray(), bytearray())
+        with self._talk(argv, lambda out: out.write(stdin)) as talk:
+            for kind, content in talk.frames(timeout):
+                said[kind != OUT].extend(content)
+                if len(said[0]) + len(said[1]) > _MOST_OUTPUT:
+                    raise RemoteError(f"{shown(argv[0])} says more than anybody asked for", "Fetch it as a file.")
+        return Completed(talk.exit_code, bytes(said[0]), bytes(said[1]))
+
+    @contextlib.contextmanager
+    def stream(self, argv: Sequence[str], *, stdin: bytes = b"") -> Iterator[Iterator[bytes]]:
+        """Hand out a command's output as it comes; the command ends when the block is left."""
+        with self._talk(argv, lambda out: out.write(stdin)) as talk:
+            yield _output(talk, argv)
+
+    def shell(self, argv: Sequence[str] = ()) -> int:
+        """Give the terminal to a command, or to a login shell there."""
+        command = [f"cd {shlex.quote(str(self.home))} && exec {shlex.join(argv)}"] if argv else []
+        code = run_in_foreground(self._connection.client_for_person(command))
+        # The client's word for a broken line is 255, which a command may say as well.
+        if code == 255 and not self._connection.is_alive():
+            raise HostUnreachableError(
+                f"The line to {self._endpoint.host} broke", "Look whether the machine runs: cloudtrain status"
+            )
+        return code
+
+    def write(self, path: PurePosixPath, content: bytes, *, mode: int = 0o600) -> None:
+        """Put a small file there, whole or not at all."""
+        source = _source("file_there")
+        done = self.run(self._script(source, "write", str(self.home / path), str(mode)), stdin=source + content)
+        if done.exit_code:
+            raise RemoteFileError(f"{shown(str(path))} cannot be written: {_tail(done.stderr)}")
+
+    def read(self, path: PurePosixPath, *, offset: int = 0) -> bytes:
+        """Return a small file's content from `offset` on."""
+        source = _source("file_there")
+        done = self.run(self._script(source, "read", str(self.home / path), str(offset)), stdin=source)
+        if done.exit_code:
+            raise RemoteFileError(f"{shown(str(path))} cannot be read: {_tail(done.stderr)}")
+        return done.stdout
+
+    def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
+        """Send files as one tar stream; a machine's own Python puts each under its name when it is whole."""
+        source = _source("tar_there", "landing_there")
+
+        def feed(out: Sink) -> None:
+            out.write(source)
+            write_tar(files, cast(BinaryIO, out), on_bytes)
+
+        said = [b"", b""]
+        with self._talk(self._script(source, str(self.home / destination)), feed) as talk:
+            for kind, content in talk.frames():
+                said[kind != OUT] = (said[kind != OUT] + content)[-_TAIL:]
+        if talk.exit_code or said[0].strip() != str(len(files.entries)).encode():
+            raise TransferError(f"Not everything arrived: {_tail(said[1])}", "Make room there, then try again.")
+
+    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> None:
+        """Receive a file or folder as one tar stream, which is trusted in nothing."""
+        script = _source("tar_there")
+        with self._talk(self._script(script, str(self.home / source)), lambda out: out.write(script)) as talk:
+            arriving = _Arriving(talk)
+            try:
+                unpack_tar(cast(BinaryIO, arriving), destination, on_bytes)
+            except TransferError as error:
+                if talk.exit_code == ABSENT:
+                    raise RemoteFileError(f"There is no {shown(str(source))}") from error
+                if talk.exit_code:
+                    raise TransferError(f"{shown(str(source))} cannot come here: {_tail(arriving.said)}", error.hint) from error
+                raise
+
+    def close(self) -> None:
+        """Let the connection go. A later call opens a new one."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def _machine(self) -> "_Machine":
+        if self._known is None:
+            self._known = self._probe()
+        return self._known
+
+    def _probe(self) -> "_Machine":
+        client = self._connection.client([shlex.join(["exec", "/bin/sh", "-c", _PROBE])], "-T")
+        try:
+            done = subprocess.run(
+                client, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT_S, start_new_session=True
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self._connection.error("it does not answer in time") from error
+        said = done.stdout.rpartition(_MARK.encode() + b"\0")[2].split(b"\0")
+        if done.returncode == 255:
+            raise self._connection.error(done.stderr.decode("utf-8", "replace"))
+        if done.returncode or len(said) < 4 or not said[0].startswith(b"/"):
+            raise RemoteError(f"{self._endpoint.host} lets us in but is no machine to work on: {_tail(done.stderr)}")
+        if not said[2]:
+            raise RemoteError(f"{self._endpoint.host} has no Python 3.8 or newer", "Install it there: apt install python3")
+        home, cache_folder, python = map(os.fsdecode, said[:3])
+        return _Machine(PurePosixPath(home), PurePosixPath(cache_folder), python)
+
+    def _talk(self, argv: Sequence[str], feed: Feed) -> contextlib.AbstractContextManager[Talk]:
+        runner = _source("runner_there") + b"\nmain()\n"
+        start = f"import sys;exec(sys.stdin.buffer.read({len(runner)}))"
+        client = self._connection.client([shlex.join(["exec", self.python, *_PYTHON_FLAGS, start])], "-T")
+        return talking(client, runner, {"argv": list(argv), "cwd": str(self.home)}, feed, self._connection.error)
+
+    def _script(self, source: bytes, *arguments: str) -> list[str]:
+        """Return the command that runs `source`, to be sent ahead of its standard input, and calls its `main`."""
+        read = f"sys.stdin.buffer.read({len(source)}).split(b'\\0')"
+        start = f"import sys\nfor part in {read}: exec(part, globals())\nsys.exit(main(*sys.argv[1:]))"
+        return [self.python, *_PYTHON_FLAGS, start, *arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    home: PurePosixPath
+    cache: PurePosixPath
+    python: str
+
+
+class _Arriving:
+    """A conversation's output as a file to read from. Error output is kept in `said`, its end at least."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._frames = talk.frames()
+        self._left = memoryview(b"")
+        self.said = b""
+
+    def read(self, size: int) -> bytes:
+        while not self._left:
+            kind, content = next(self._frames, (OUT, b""))
+            if kind != OUT:
+                self.said = (self.said + content)[-_TAIL:]
+            elif not content:
+                return b""
+            else:
+                self._left = memoryview(content)
+        piece, self._left = self._left[:size], self._left[size:]
+        return bytes(piece)
+
+
+def _output(talk: Talk, argv: Sequence[str]) -> Iterator[bytes]:
+    said = b""
+    for kind, content in talk.frames():
+        if kind == OUT:
+            yield content
+        else:
+            said = (said + content)[-_TAIL:]
+    if talk.exit_code:
+        raise failed(argv, talk.exit_code, said)
+
+
+@cache
+def _source(*names: str) -> bytes:
+    """Return the source of our files for the machine, NUL between them; there they share one namespace."""
+    texts = [(resources.files(__package__) / f"{name}.py").read_text("utf-8") for name in names]
+    lines = ["\n".join(line for line in text.split("\n") if not line.startswith("from .")) for text in texts]
+    return "\0".join(lines).encode()
+
+
+def _tail(said: bytes) -> str:
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return shown(lines[-1]) if lines else "it does not say why"

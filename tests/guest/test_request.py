@@ -1,0 +1,145 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from cloudtrain.guest import processes
+
+
+def lose_supervisor(run) -> None:
+    os.kill(run.recorded["supervisor_pid"], signal.SIGKILL)
+    assert run.guest.call("follow", run.path).returncode == 0, "the stream of a lost job ends"
+
+
+def test_asking_ends_the_job(make_run) -> None:
+    run = make_run("exec sleep 1000")
+    run.start()
+    state = run.guest.ask("signal", run.path, "TERM")
+    assert (state["phase"], state["exit_code"], state["signal"], state["ended_by"]) == ("ended", None, "SIGTERM", "request")
+
+
+def test_job_may_end_in_its_own_way_when_asked(make_run) -> None:
+    run = make_run("trap 'echo saving; exit 5' INT; echo ready > gate; while :; do read x < gate; done")
+    gate = run.fifo("gate")
+    run.start()
+    assert gate.read_text() == "ready\n"
+    state = run.guest.ask("signal", run.path, "SIGINT")
+    assert (state["exit_code"], state["signal"], state["ended_by"]) == (5, "", "request")
+    assert b"saving" in run.log
+
+
+def test_stubborn_job_is_killed_after_the_grace(make_run) -> None:
+    run = make_run("trap '' TERM; echo ready > gate; while :; do read x < gate; done")
+    gate = run.fifo("gate")
+    run.start()
+    assert gate.read_text() == "ready\n"
+    state = run.guest.ask("signal", run.path, "TERM", "--grace", "0.1")
+    assert (state["signal"], state["ended_by"]) == ("SIGKILL", "request")
+
+
+def test_second_request_shortens_the_first_one_s_grace(make_run) -> None:
+    run = make_run("trap 'echo heard > gate' TERM; echo ready > gate; while :; do read x < never; done")
+    gate = run.fifo("gate")
+    run.fifo("never")
+    run.start()
+    assert gate.read_text() == "ready\n"
+    patient = run.guest.popen("signal", run.path, "TERM", "--grace", "1000")
+    assert gate.read_text() == "heard\n"
+    state = run.guest.ask("signal", run.path, "TERM", "--grace", "0")
+    assert json.loads(patient.communicate()[0]) == state
+    assert (state["signal"], state["ended_by"]) == ("SIGKILL", "request")
+
+
+def test_job_that_has_ended_is_a_success(make_run) -> None:
+    run = make_run("exit 3")
+    run.start()
+    ended = run.wait()
+    assert run.guest.ask("signal", run.path, "TERM") == ended
+    assert ended["ended_by"] == "job"
+
+
+def test_signal_that_does_not_exist(make_run) -> None:
+    run = make_run("true")
+    done = run.guest.call("signal", run.path, "NONSENSE")
+    assert done.returncode == 1
+    assert "NONSENSE" in json.loads(done.stdout)["error"]
+
+
+def test_deadline_ends_the_job(make_run) -> None:
+    run = make_run("exec sleep 1000", deadline=1.0)
+    run.start()
+    state = run.wait()
+    assert (state["phase"], state["signal"], state["ended_by"]) == ("ended", "SIGTERM", "deadline")
+
+
+def test_request_is_heard_though_the_asker_s_own_signals_were_blocked(make_run) -> None:
+    run = make_run("exec sleep 1000")
+    blocked = {signal.SIGUSR1, signal.SIGTERM, signal.SIGCHLD}
+    subprocess.run(
+        run.guest.argv("start", run.path),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, blocked),
+    )
+    assert run.guest.ask("signal", run.path, "TERM", "--grace", "50")["signal"] == "SIGTERM"
+
+
+def test_supervisor_that_is_asked_to_go_takes_the_job_along(make_run) -> None:
+    run = make_run("exec sleep 1000")
+    run.start()
+    os.kill(run.recorded["supervisor_pid"], signal.SIGTERM)
+    state = run.wait()
+    assert (state["phase"], state["signal"], state["ended_by"]) == ("ended", "SIGTERM", "request")
+
+
+def test_job_of_a_killed_supervisor_is_lost_and_can_be_ended(make_run) -> None:
+    run = make_run("exec sleep 1000")
+    run.start()
+    lose_supervisor(run)
+    assert run.guest.ask("state", run.path)["phase"] == "lost"
+    assert processes.group_exists(run.recorded["job_pid"])
+    assert run.guest.ask("signal", run.path, "TERM", "--grace", "5")["phase"] == "lost"
+    assert not processes.group_exists(run.recorded["job_pid"])
+    assert run.start()["phase"] == "lost", "a job that was started is not started again"
+
+
+def test_what_a_lost_job_s_dead_command_left_can_be_ended(make_run) -> None:
+    run = make_run("sleep 1000 & echo up > gate; read x < gate")
+    gate = run.fifo("gate")
+    run.start()
+    assert gate.read_text() == "up\n"
+    lose_supervisor(run)
+    leader = run.recorded["job_pid"]
+    os.kill(leader, signal.SIGKILL)
+    assert processes.group_exists(leader)
+    run.guest.ask("signal", run.path, "TERM", "--grace", "5")
+    assert not processes.group_exists(leader)
+
+
+def test_process_that_got_a_lost_job_s_number_is_left_alone(make_run) -> None:
+    run = make_run("true")
+    run.start()
+    run.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
+        lost = {**run.recorded, "phase": "running", "supervisor_mark": "1", "job_pid": stranger.pid, "job_mark": "1"}
+        (run.path / "state.json").write_text(json.dumps(lost))
+        assert run.guest.ask("signal", run.path, "KILL", "--grace", "0")["phase"] == "lost"
+        assert stranger.poll() is None
+        stranger.communicate(b"\n")
+        assert stranger.returncode == 0
+
+
+def test_supervisor_that_does_not_answer_does_not_make_the_job_unkillable(make_run, monkeypatch) -> None:
+    from cloudtrain.guest import request
+
+    run = make_run("exec sleep 1000")
+    run.start()
+    supervisor = run.recorded["supervisor_pid"]
+    os.kill(supervisor, signal.SIGSTOP)
+    monkeypatch.setattr(request, "_PATIENCE_S", 0.05)
+    request.ask_to_end(str(run.path), signal.SIGKILL, 0.0)
+    assert not processes.group_exists(run.recorded["job_pid"])
+    os.kill(supervisor, signal.SIGCONT)
+    assert run.wait()["signal"] == "SIGKILL"
