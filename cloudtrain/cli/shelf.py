@@ -1,0 +1,51 @@
+"""The machine configs that can be named, and what each would cost."""
+
+from dataclasses import dataclass
+
+from ..config.machine import load_machine, machine_names
+from ..model.errors import CloudtrainError
+from ..model.offer import Offer
+from ..model.spec import MachineSpec
+from ..prices.table import cheapest
+from ..providers.registry import open_provider
+from ..wiring import provider_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One machine config.
+
+    Attributes:
+        offer: the cheapest offer it allows; when no price is known, any; None when there is none.
+    """
+
+    name: str
+    machine: MachineSpec
+    offer: Offer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A machine config that cannot be used, and why."""
+
+    name: str
+    problem: str
+
+
+def read_configs() -> tuple[list[Config], list[Broken]]:
+    """Read every machine config; one that is broken does not hide the others."""
+    configs: list[Config] = []
+    broken: list[Broken] = []
+    for name in machine_names():
+        try:
+            machine = load_machine(name)
+            configs.append(Config(name, machine, _cheapest(machine)))
+        except CloudtrainError as error:
+            broken.append(Broken(name, str(error).partition("\n")[0]))
+    return configs, broken
+
+
+def _cheapest(machine: MachineSpec) -> Offer | None:
+    offers = open_provider(machine.provider, provider_settings(machine)).offers(machine.resources)
+    allowed = [offer for offer in offers if offer.named_by(machine)]
+    return cheapest(allowed) or next(iter(allowed), None)

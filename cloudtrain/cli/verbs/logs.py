@@ -1,0 +1,37 @@
+"""logs: what a run's job printed."""
+
+from typing import Annotated
+
+import typer
+
+from ... import watching
+from ...model.event import Event, LogChunk
+from ...wiring import open_tools
+from ..log import Log
+from ..names import run_meant
+from ..options import RunId
+
+EXAMPLES = """
+cloudtrain logs
+cloudtrain logs -f 7f3a
+cloudtrain logs | grep loss
+"""
+
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")]
+
+
+def logs(run: RunId = None, follow: Follow = False) -> None:
+    """Print a run's log.
+
+    Byte for byte as the job printed it, a UTC time stamp before each line; on a terminal the stamps are shortened to local
+    time. Can be used from any terminal while another one looks after the run.
+    """
+    log = Log()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, LogChunk):
+            log.write(event.content)
+
+    with open_tools(tell) as tools:
+        watching.show_log(run_meant(run, tools.ledger), tools, follow=follow)
+    log.finish()

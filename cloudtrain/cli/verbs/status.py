@@ -1,0 +1,31 @@
+"""status: what exists, and what bills."""
+
+from dataclasses import replace
+
+from ... import overview
+from ...wiring import open_tools
+from ..options import Json, RunFilter
+from ..render import document
+from ..show import show_status
+
+EXAMPLES = """
+cloudtrain status
+cloudtrain status --json
+"""
+
+
+def status(run: RunFilter = None, as_json: Json = False) -> None:
+    """Show which machines exist and what became of the runs.
+
+    Every provider that was ever used is asked; one that does not answer is named, never assumed empty. With RUN, only that
+    run is listed.
+    """
+    with open_tools() as tools:
+        found = overview.status(tools)
+        if run is not None:
+            found = replace(found, runs=(tools.ledger.run(run),))
+        now = tools.clock.now()
+    if as_json:
+        document(found)
+    else:
+        show_status(found, now)

@@ -1,0 +1,123 @@
+"""start, get, ip, ssh, stop, terminate: machines without a job, on the pretend cloud."""
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli, config
+from .terminal import Terminal
+
+
+@pytest.fixture(autouse=True)
+def pretend(desk: Path) -> None:
+    config("pretend", "provider: memory", "instance_types: [mem.cpu]")
+
+
+def test_a_machine_from_start_to_end(cli: Cli) -> None:
+    said = cli("start", "pretend", "--budget", "1")
+    assert said.code == 0
+    assert "state     running\n" in said.out
+    assert "price     $0.100/h while running, $0.5000/month while stopped\n" in said.out
+    assert "(in 10 h 0 m)" in said.out or "(in 9 h 59 m)" in said.out
+    assert cli("ip").out == "localhost\n"
+    assert cli("get", "--json").json["instance"]["state"] == "running"
+    stopped = cli("stop")
+    assert (stopped.code, stopped.out) == (0, "")
+    assert stopped.err.startswith("pretend (the last one used)\npretend (mem-")
+    assert stopped.err.endswith(" is stopped; it now costs $0.50 per month.\n")
+    assert cli("ip").code == 2
+    again = cli("start", "--no-wait", "--max-lifetime", "90m", "--json")
+    assert again.events[-1]["event"] == "machine"
+    assert again.events[-1]["instance"]["state"] == "running"
+    ended = cli("terminate", "--yes", "--json")
+    assert ended.code == 0
+    assert ended.json["name"] == "pretend"
+    assert cli("status").out.startswith("No machine exists; nothing bills.\n")
+    assert cli("terminate", "--yes").code == 2
+
+
+def test_a_lifetime_that_cannot_be_read_starts_nothing(cli: Cli) -> None:
+    assert cli("start", "pretend", "--max-lifetime", "soon").code == 2
+    assert cli("status", "--json").json["machines"] == []
+
+
+def test_start_of_an_unknown_config_is_bad_input(cli: Cli) -> None:
+    said = cli("start", "pretnd")
+    assert said.code == 2
+    assert "pretend" in said.err
+
+
+def test_where_nobody_can_be_asked_terminate_needs_a_yes(cli: Cli) -> None:
+    assert cli("start", "pretend").code == 0
+    said = cli("terminate")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith("  cloudtrain terminate pretend --yes\n")
+    assert len(cli("status", "--json").json["machines"]) == 1
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("y\n", 0, 0), ("n\n", 130, 1), ("\n", 130, 1), ("\x04", 130, 1)])
+def test_at_a_terminal_terminate_asks(typed: str, code: int, left: int, cli: Cli) -> None:
+    assert cli("start", "pretend").code == 0
+    with Terminal(["-m", "cloudtrain", "terminate", "pretend"]) as terminal:
+        terminal.read_until("End pretend and its disk? [y/N] ")
+        terminal.press(typed)
+        assert terminal.end() == code
+    assert len(cli("status", "--json").json["machines"]) == left
+
+
+def test_ssh_gives_the_terminal_to_a_command_and_leaves_with_its_code(cli: Cli) -> None:
+    assert cli("start", "pretend").code == 0
+    with Terminal(["-m", "cloudtrain", "ssh", "--", "sh", "-c", "echo on the $0; exit 7", "machine"]) as terminal:
+        assert terminal.end() == 7
+        assert "pretend (the last one used)\non the machine\n" in terminal.text
+
+
+def test_status_tells_what_is_there(cli: Cli) -> None:
+    assert cli("start", "pretend").code == 0
+    said = cli("status")
+    assert said.out.splitlines()[0].split()[:4] == ["MACHINE", "PROVIDER", "STATE", "TYPE"]
+    assert said.out.splitlines()[1].split()[:4] == ["pretend", "memory", "running", "mem.cpu"]
+
+
+def test_a_provider_that_does_not_answer_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cloudtrain.model.errors import ProviderUnavailableError
+
+    assert cli("start", "pretend").code == 0
+
+    def silent(_: object) -> None:
+        raise ProviderUnavailableError("the line is cut", "Plug it in.")
+
+    monkeypatch.setattr("cloudtrain.providers.memory.MemoryProvider.list_owned", silent)
+    said = cli("status")
+    assert said.out.startswith("No machine exists where we could look.\n")
+    assert said.err == "warning: memory did not answer: the line is cut\n  Plug it in.\n"
+    assert cli("status", "--json").json["silent"][0]["subject"] == "memory"
+
+
+ASKED = """
+from pathlib import Path
+from cloudtrain.cli.session import open_session
+from cloudtrain.model.event import StageStarted
+from cloudtrain.model.run import Run
+with open_session(on_interrupt="ask") as session:
+    session.tools.tell(StageStarted("run", "python train.py"))
+    print(session.tools.on_interrupt(Run("the-run", "thing", "lab", Path())).value)
+    with session.tools.uninterrupted():
+        print(session.signals.deadline or "unknown")
+"""
+
+
+def test_the_question_is_seen_also_while_a_stage_moves(home: Path) -> None:
+    with Terminal(["-c", ASKED]) as terminal:
+        terminal.read_until("[d/s]")
+        terminal.press("d\n")
+        assert terminal.end() == 0
+        assert "detach\nunknown\n" in terminal.text
+
+
+def test_who_insists_on_leaving_is_told_when_the_machine_ends_by_itself(lab: Path) -> None:
+    with Terminal(["-c", ASKED]) as terminal:
+        terminal.read_until("[d/s]")
+        terminal.press("s\n")
+        assert terminal.end() == 0
+        assert "shut-down\n2026-11-21 12:00 UTC\n" in terminal.text
