@@ -18,6 +18,7 @@ from .model.errors import (
     HostUnreachableError,
     InstanceNotFoundError,
     ProviderError,
+    RemoteError,
     RunFailedError,
     ShutdownError,
 )
@@ -136,7 +137,7 @@ class Ending:
         journey = self._journey
         if journey.remote is None:
             return
-        if journey.run.outcome is Outcome.CANCELLED and journey.run.phase is RunPhase.RUNNING:
+        if journey.run.outcome is Outcome.CANCELLED and journey.run.phase in (RunPhase.UPLOADING, RunPhase.RUNNING):
             self._end_job()
         with journey.stage("collect", str(journey.run.folder)):
             journey.enter(RunPhase.COLLECTING)
@@ -158,9 +159,16 @@ class Ending:
 
     def _end_job(self) -> None:
         journey = self._journey
-        if journey.guest is not None and journey.remote is not None:
-            journey.tools.tell(Note(f"Ending the job; it has {GRACE_S:.0f} s to write a checkpoint …"))
+        if journey.guest is None or journey.remote is None:
+            return
+        journey.tools.tell(Note(f"Ending the job; it has {GRACE_S:.0f} s to write a checkpoint …"))
+        try:
             journey.job_state = journey.guest.signal(journey.home(journey.remote), "TERM", GRACE_S)
+        except HostUnreachableError:
+            raise
+        except RemoteError:
+            if journey.run.phase is RunPhase.RUNNING:
+                raise  # Before that the job may not have been started, and then there is nothing to end.
 
     def _shut_down(self) -> None:
         journey, tools = self._journey, self._journey.tools

@@ -123,12 +123,14 @@ class Journey:
 
     @contextmanager
     def stage(self, name: str, detail: str = "") -> Iterator[None]:
-        """Tell that a stage begins and ends, and keep how long it took."""
-        self.tools.tell(StageStarted(name, detail))
+        """Tell that a stage begins and ends, and keep how long it took, also when it broke off."""
         began = self.tools.clock.monotonic()
-        yield
-        seconds = self.tools.clock.monotonic() - began
-        self.record.setdefault("stages", []).append({"stage": name, "seconds": round(seconds, 3)})
+        self.tools.tell(StageStarted(name, detail))
+        try:
+            yield
+        finally:
+            seconds = self.tools.clock.monotonic() - began
+            self.record.setdefault("stages", []).append({"stage": name, "seconds": round(seconds, 3)})
         self.tools.tell(StageEnded(name, "", seconds))
 
     def rented(self, instance: Instance, offer: Offer) -> None:

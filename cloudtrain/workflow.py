@@ -11,7 +11,7 @@ from .ending import Ending
 from .journey import Interrupt, Journey, Tools
 from .ledger.holder import this_process
 from .machines import find_idle, remember, remember_name, rentable
-from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError
+from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RunHeldError
 from .model.event import Note
 from .model.instance import InstanceState
 from .model.lease import Lease
@@ -63,7 +63,8 @@ def resume(run: Run, tools: Tools) -> Run:
     """Go on with a run that another process began: follow its job, collect, shut down.
 
     Raises:
-        NotFoundError: the run is over, or another process looks after it.
+        NotFoundError: the run is over.
+        RunHeldError: another process looks after it.
     """
     if run.phase.is_over:
         raise NotFoundError(f"{run.id} is over ({run.outcome})", f"Its results: {run.folder}")
@@ -78,7 +79,7 @@ def resume(run: Run, tools: Tools) -> Run:
 def _travel(journey: Journey, provider: Provider, the_plan: Plan | None, *, detach: bool) -> Run:
     holder = this_process()
     if not journey.tools.ledger.claim(journey.run.id, holder):
-        raise NotFoundError(
+        raise RunHeldError(
             f"Another cloudtrain process looks after {journey.run.id}",
             f"To watch it: cloudtrain logs -f {journey.run.id}",
         )
@@ -154,8 +155,7 @@ def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: b
     if detach:
         ending.let_go("The job runs detached.")
         return
-    with journey.stage("run", journey.job.command):
-        _follow(journey, guest, ending)
+    _follow(journey, guest, ending)
 
 
 def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
@@ -202,10 +202,11 @@ def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:
     tools = journey.tools
     if journey.remote is None:
         raise HostUnreachableError("there is no line to the machine")
+    home, log = journey.home(journey.remote), journey.run.folder / "job.log"
     try:
-        log = journey.run.folder / "job.log"
-        home = journey.home(journey.remote)
-        ending.job_ended(follow(home, log, guest, lambda: journey.connect(RECONNECT_FOR_S), tools.clock, tools.tell))
+        with journey.stage("run", journey.job.command):
+            state = follow(home, log, guest, lambda: journey.connect(RECONNECT_FOR_S), tools.clock, tools.tell)
+        ending.job_ended(state)
     except HostUnreachableError as error:
         ending.machine_silent(error)
     except KeyboardInterrupt:

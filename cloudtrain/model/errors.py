@@ -3,6 +3,7 @@
 CloudtrainError                     message, hint, exit code
 ├── ConfigError                 2   file, line, field
 ├── NotFoundError               2   a machine, run or template that a person named and nobody knows
+├── RunHeldError                2   another process looks after the run
 ├── LedgerError                 2   the ledger's file is damaged or newer than this version
 ├── NoOfferFitsError            3
 ├── ProviderError               3
@@ -83,6 +84,12 @@ class ConfigError(CloudtrainError):
 
 class NotFoundError(CloudtrainError):
     """A person named a machine, a run or a template that nobody knows."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class RunHeldError(CloudtrainError):
+    """Another process looks after the run; it can be watched and not taken over."""
 
     exit_code = ExitCode.BAD_INPUT
 

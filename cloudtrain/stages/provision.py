@@ -63,22 +63,19 @@ def provision(
     refused: list[str] = []
     full_regions: set[str] = set()
     for order in _orders(plan, ledger, clock, owner, run_id):
-        offer = order.offer
-        if offer.region in full_regions:
+        if order.offer.region in full_regions:
             continue
         try:
             instance = _launch(order, provider, ledger)
-        except NoCapacityError as error:
-            refused.append(f"{offer.instance_type} in {offer.zone or offer.region}: {error.message}")
-            tell(Note(f"No capacity: {refused[-1]}; trying the next offer.", "warning"))
-        except QuotaExceededError as error:
-            full_regions.add(offer.region)
-            refused.append(f"{offer.instance_type} in {offer.region}: {error.message}")
-            tell(Note(f"Quota: {refused[-1]}; trying another region.", "warning"))
+        except (NoCapacityError, QuotaExceededError) as error:
+            refused.append(_refusal(order.offer, error))
+            tell(Note(f"{refused[-1]}; trying the next offer.", "warning"))
+            if isinstance(error, QuotaExceededError):
+                full_regions.add(order.offer.region)
         else:
-            on_launched(instance, offer)
+            on_launched(instance, order.offer)
             ready = armed_and_running(instance, order.lease.deadline, provider, clock)
-            return Provisioned(ready, offer, order.lease)
+            return Provisioned(ready, order.offer, order.lease)
     raise NoOfferFitsError(
         f"{plan.machine.name}: no offer of the plan could be had; nothing was rented.",
         "\n".join(refused) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
@@ -127,6 +124,11 @@ def _orders(plan: Plan, ledger: Ledger, clock: Clock, owner: str, run_id: str) -
         token = f"ct-{uuid.uuid4().hex}"
         order = LaunchOrder(token, plan.machine, attempt.offers[0], attempt.lease, owner, plan.machine.disk_gb, run_id)
         yield order
+
+
+def _refusal(offer: Offer, error: ProviderError) -> str:
+    kind = "Quota" if isinstance(error, QuotaExceededError) else "No capacity"
+    return f"{kind}: {offer.instance_type} in {offer.zone or offer.region}: {error.message}"
 
 
 def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger) -> Instance:

@@ -27,6 +27,7 @@ from cloudtrain.model.instance import InstanceState, LaunchOrder
 from cloudtrain.model.run import Outcome, RunPhase
 from cloudtrain.model.spec import Budget, Framework, OnFinish, Resources
 from cloudtrain.overview import Standing
+from cloudtrain.remote.guest import Environment, GpuCheck, Guest
 
 from .conftest import MACHINE, World
 
@@ -106,7 +107,10 @@ def test_quota_skips_the_region_and_not_the_cloud(world: World) -> None:
     world.provider.fail_next("launch", QuotaExceededError("0 vCPUs"))
     run = workflow.train(world.job("true"), MACHINE, world.tools)
     assert run.outcome is Outcome.SUCCEEDED
-    assert "another region" in world.notes
+    assert "Quota: mem.cpu in mem-" in world.notes
+    regions = {note.split(" in ")[1].split(":")[0] for note in world.notes.splitlines() if note.startswith("Quota")}
+    assert run.offer is not None
+    assert run.offer.region not in regions
 
 
 def test_a_launch_whose_answer_was_lost_leaves_no_machine(world: World) -> None:
@@ -151,6 +155,24 @@ def test_ctrl_c_at_any_stage_ends_the_machine(world: World, stage: str) -> None:
     assert run.outcome is Outcome.CANCELLED
     assert run.phase is RunPhase.CLOSED
     assert nothing_bills(world)
+    stages = [told["stage"] for told in json.loads((run.folder / "run.json").read_text()).get("stages", [])]
+    assert stages.count("shut down") == (0 if stage == "provision" else 1)  # before that there is no machine
+
+
+def test_a_job_that_runs_before_we_wrote_it_down_is_ended_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C falls between the start and its note, on a machine that stays: the job must not stay with it."""
+    instance = machines.start(MACHINE, world.tools)
+    start = Guest.start
+
+    def start_and_interrupt(*arguments: object) -> None:
+        start(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Guest, "start", start_and_interrupt)
+    run = workflow.train(world.job("sleep 600"), MACHINE, world.tools)
+    assert run.outcome is Outcome.CANCELLED
+    root = world.folder / "cloud/memory-machines" / instance.ref.id
+    assert json.loads((root / "runs" / run.id / "state.json").read_text())["phase"] == "ended"
 
 
 def test_ctrl_c_while_collecting_still_ends_the_machine_and_closes_the_run(world: World) -> None:
@@ -308,8 +330,6 @@ def test_an_upload_that_breaks_ends_the_machine_with_exit_4(world: World) -> Non
 
 
 def test_a_rented_gpu_that_does_not_compute_ends_the_run_before_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloudtrain.remote.guest import Environment, GpuCheck, Guest
-
     monkeypatch.setattr(Guest, "prepare", lambda *_: Environment("python3", {}, cached=True, seconds=0.0))
     reason = "driver 470 is too old"
     check = GpuCheck(ok=False, device="", gpus=0, library="", driver="", compute_capability="", reason=reason)
@@ -323,8 +343,6 @@ def test_a_rented_gpu_that_does_not_compute_ends_the_run_before_the_job(world: W
 
 
 def test_without_a_gpu_wanted_the_cpu_will_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloudtrain.remote.guest import Environment, Guest
-
     monkeypatch.setattr(Guest, "prepare", lambda *_: Environment("python3", {}, cached=True, seconds=0.0))
     monkeypatch.setattr(Guest, "facts", lambda *_: {"gpus": []})
     run = workflow.train(world.job("true", framework=Framework.TENSORFLOW), MACHINE, world.tools)

@@ -1,7 +1,7 @@
 """attach: a run that was left is taken up again."""
 
 from ... import watching, workflow
-from ...model.errors import NotFoundError
+from ...model.errors import RunHeldError
 from ..names import run_meant
 from ..options import JsonLines, RunId, Yes
 from ..outcome import leave
@@ -23,9 +23,7 @@ def attach(run: RunId = None, yes: Yes = False, as_json: JsonLines = False) -> N
         found = run_meant(run, session.tools.ledger)
         try:
             after = workflow.resume(found, session.tools)
-        except NotFoundError as error:
-            if found.phase.is_over:
-                raise
+        except RunHeldError as error:
             note(f"{error.message}; following its log.")
             watching.show_log(found, session.tools, follow=True)
             after = session.tools.ledger.run(found.id)

@@ -1,0 +1,227 @@
+"""The two files a person writes, field by field. The descriptions make docs/config.md."""
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ..model.spec import DEFAULT_IDLE_TIMEOUT_S, DEFAULT_MAX_LIFETIME_S, Framework, Market, OnFinish
+from .fields import (
+    Block,
+    DollarsIfAny,
+    Duration,
+    DurationOrNever,
+    EachOnce,
+    EnvName,
+    EnvValue,
+    HttpUrl,
+    JobName,
+    Line,
+    Number,
+    ProviderName,
+    SshOption,
+    UserName,
+    WholeNumber,
+    Word,
+    refuse,
+)
+from .paths import InputName, OutputName, RequirementsName
+
+OWN_MACHINES = frozenset({"local", "memory", "hosts"})
+"""Providers that need not be told what to rent."""
+
+
+class Section(BaseModel):
+    """A group of settings: nothing unknown in it, and an empty value is the same as a line left out.
+
+    `never_empty` names the exceptions: what would cost money if it were quietly left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    never_empty: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_the_empty(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        may_be_empty = cls.model_fields.keys() - cls.never_empty
+        return {key: value for key, value in data.items() if value is not None or key not in may_be_empty}
+
+
+class ResourcesSection(Section):
+    """The least a machine must have."""
+
+    gpu: Word | None = Field(default=None, description="GPU model as `cloudtrain offers` writes it.", examples=["A10G"])
+    gpus: WholeNumber = Field(default=0, ge=0, description="Number of GPUs.", examples=["1"])
+    gpu_memory_gb: Number = Field(default=0.0, ge=0, description="Memory of each GPU, GiB.", examples=["16"])
+    cpus: WholeNumber = Field(default=0, ge=0, description="Virtual CPUs.", examples=["4"])
+    memory_gb: Number = Field(default=0.0, ge=0, description="Main memory, GiB.", examples=["16"])
+    disk_gb: WholeNumber = Field(default=0, ge=0, le=65536, description="Boot disk, GiB.", examples=["100"])
+
+
+class JobFile(Section):
+    """`cloudtrain.yaml`, in the job's folder."""
+
+    never_empty = frozenset({"budget"})
+
+    name: JobName | None = Field(
+        default=None,
+        description="The job's name, in the names of its runs. Left out: the folder's name.",
+        examples=["digits-cnn"],
+    )
+    framework: Framework = Field(
+        default=Framework.NONE,
+        description="What the job computes with. Decides the GPU check and the packages of its environment.",
+        examples=["tensorflow"],
+    )
+    command: Block = Field(
+        description="What the machine's shell runs in the job's folder. `cloudtrain train NAME -- COMMAND` replaces it.",
+        examples=["python train.py --epochs 5"],
+    )
+    inputs: Annotated[tuple[InputName, ...], EachOnce] = Field(
+        default=(".",),
+        description="Files and folders that travel to the machine. `.gitignore` and `.cloudtrainignore` are honoured.",
+        examples=["[., data/]"],
+    )
+    requirements: RequirementsName | None = Field(
+        default=None,
+        description="A pip requirements file, installed once and cached on the machine.",
+        examples=["requirements.txt"],
+    )
+    outputs: Annotated[tuple[OutputName, ...], EachOnce] = Field(
+        default=("results",),
+        description="Files and folders that come back, also after a job that failed.",
+        examples=["[results/]"],
+    )
+    resources: ResourcesSection = Field(
+        default_factory=ResourcesSection,
+        description="The least a machine must have; with those of the machine config, the larger of each counts.",
+        examples=["{gpus: 1, gpu_memory_gb: 16}"],
+    )
+    budget: DollarsIfAny = Field(
+        default=None,
+        description="What the machine may cost at most, as a hard cap: it becomes its deadline. Left out: no cap in dollars.",
+        examples=["5.00"],
+    )
+    max_lifetime: Duration = Field(
+        default=DEFAULT_MAX_LIFETIME_S,
+        description="How long the machine may live at most, whatever happens; 120 days or less.",
+        examples=["4h"],
+    )
+    idle_timeout: DurationOrNever = Field(
+        default=DEFAULT_IDLE_TIMEOUT_S,
+        description="How long the machine may do nothing before it ends. `never` switches this off, not the deadline.",
+        examples=["20m"],
+    )
+    on_finish: OnFinish = Field(
+        default=OnFinish.TERMINATE,
+        description="What becomes of the machine when the job is over. `keep` still ends at the deadline.",
+        examples=["terminate"],
+    )
+    env: dict[EnvName, EnvValue] = Field(
+        default_factory=dict,
+        description="Environment variables of the job. Text as it is written; `true` and `false` need quotes.",
+        examples=['{EPOCHS: "5"}'],
+    )
+    secrets: Annotated[tuple[EnvName, ...], EachOnce] = Field(
+        default=(),
+        description=(
+            "Names of environment variables read on this computer when the job starts. Their values are never written to a "
+            "command line, a file, a log or the ledger."
+        ),
+        examples=["[WANDB_API_KEY]"],
+    )
+
+    @field_validator("secrets", mode="after")
+    @classmethod
+    def _no_secret_in_the_open(cls, names: tuple[str, ...], info: Any) -> tuple[str, ...]:
+        for index, name in enumerate(names):
+            if name in info.data.get("env", {}):
+                raise refuse(f"{name} stands in env too", "Keep it here, and remove it from env.", at=(index,))
+        return names
+
+
+class SshSection(Section):
+    """How to reach the machine when the provider's answer is not enough."""
+
+    user: UserName | None = Field(default=None, description="Login name. `auto`: the image's own.", examples=["ubuntu"])
+    port: WholeNumber = Field(default=22, ge=1, le=65535, description="The SSH server's port.", examples=["22"])
+    proxy_command: Line | None = Field(
+        default=None,
+        description="A command whose input and output are the line to the machine.",
+        examples=["ssh -W %h:%p gate"],
+    )
+    options: dict[SshOption, Line] = Field(
+        default_factory=dict,
+        description="Further OpenSSH client options by name. Those that would undo the check of the host key are refused.",
+        examples=["{ServerAliveInterval: 15}"],
+    )
+
+
+class MachineFile(Section):
+    """`configs/NAME.yaml`: what a verb's NAME means."""
+
+    description: Line = Field(
+        default="", description="One line a person reads in `cloudtrain configs`.", examples=["One T4, for small things"]
+    )
+    provider: ProviderName = Field(
+        description="Who rents the machine out: `aws`, `azure`, `gcp`, `local`, `memory`.", examples=["aws"]
+    )
+    regions: Annotated[tuple[Word, ...], EachOnce] = Field(
+        default=(),
+        description="Where to rent, in order of preference. Left out: wherever the provider has it.",
+        examples=["[us-east-1, us-west-2]"],
+    )
+    instance_types: Annotated[tuple[Word, ...], EachOnce] = Field(
+        default=(),
+        description=(
+            "What to rent, in order of preference. Left out: whatever satisfies `resources`. One of the two is needed, except "
+            "for `local`, `memory` and `hosts`."
+        ),
+        examples=["[g5.xlarge, g5.2xlarge]"],
+    )
+    resources: ResourcesSection = Field(
+        default_factory=ResourcesSection,
+        description="The least a machine must have; with those of the job, the larger of each counts.",
+        examples=["{gpu: A10G, gpus: 1}"],
+    )
+    market: Market = Field(
+        default=Market.ON_DEMAND,
+        description="How it is bought. `spot` is cheaper, and the cloud may take the machine back.",
+        examples=["spot"],
+    )
+    disk_gb: WholeNumber | None = Field(
+        default=None, ge=1, le=65536, description="Boot disk, GiB. Left out: what the image needs.", examples=["100"]
+    )
+    image: Word = Field(default="auto", description="`auto`, or the name of an image of that cloud.", examples=["auto"])
+    ssh: SshSection = Field(
+        default_factory=SshSection,
+        description="How to reach the machine when the provider's answer is not enough.",
+        examples=["{user: ubuntu, port: 22}"],
+    )
+    endpoint_url: HttpUrl | None = Field(
+        default=None,
+        description="Address of the cloud's API, for private endpoints and sovereign clouds.",
+        examples=["https://ec2.internal.example"],
+    )
+    resource_manager_url: HttpUrl | None = Field(
+        default=None, description="Azure only: address of Resource Manager.", examples=["https://management.internal.example"]
+    )
+    authority_url: HttpUrl | None = Field(
+        default=None, description="Azure only: address of the sign-in service.", examples=["https://login.internal.example"]
+    )
+
+    @model_validator(mode="after")
+    def _says_what_to_rent(self) -> Self:
+        if self.instance_types or self.provider in OWN_MACHINES or self.resources != ResourcesSection():
+            return self
+        raise _nothing_to_rent(self.provider)
+
+
+def _nothing_to_rent(provider: str) -> PydanticCustomError:
+    return refuse(
+        f"{provider} is not told what to rent",
+        "Name `instance_types: [...]`, or say what is needed: `resources: {gpus: 1}`.",
+        at=("instance_types",),
+    )
