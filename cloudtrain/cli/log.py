@@ -48,7 +48,8 @@ class Log:
         self._at_start = False
         whole = self._held()
         found = _STAMP.match(whole)
-        return whole if found is None else _short(found[1]) + whole[found.end() :]
+        short = _short(found[1]) if found else b""
+        return short + whole[found.end() :] if found and short else whole
 
     def _held(self) -> bytes:
         held, self._start = self._start, b""
@@ -60,5 +61,9 @@ class Log:
 
 
 def _short(stamp: bytes) -> bytes:
-    local = datetime.fromisoformat(stamp.decode("ascii")).replace(tzinfo=UTC).astimezone()
+    """Return the local time of a stamp, or nothing for what only looks like one."""
+    try:
+        local = datetime.fromisoformat(stamp.decode("ascii")).replace(tzinfo=UTC).astimezone()
+    except (ValueError, OverflowError):
+        return b""
     return f"{painted(f'{local:%H:%M:%S}', DIM, sys.stdout)} ".encode("ascii")

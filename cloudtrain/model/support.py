@@ -1,5 +1,6 @@
 """Which GPUs a framework's published packages still compute on."""
 
+from .offer import Offer
 from .spec import Framework
 
 MIN_COMPUTE_CAPABILITY: dict[Framework, float] = {
@@ -18,17 +19,26 @@ MAX_COMPUTE_CAPABILITY: dict[Framework, float] = {
 }
 
 
-def why_unsupported(framework: Framework, compute_capability: str) -> str:
-    """Return why this framework cannot use such a GPU, or "" when it can or nothing is known."""
-    if not compute_capability or framework is Framework.NONE:
+ARM_GPUS = frozenset({"T4G"})
+"""GPUs that come only with Arm processors."""
+
+NO_ARM_GPU_PACKAGES = frozenset({Framework.TENSORFLOW, Framework.KERAS})
+"""Frameworks whose packages for Arm compute on the CPU alone."""
+
+
+def why_unsupported(framework: Framework, offer: Offer) -> str:
+    """Return why this framework cannot use an offer's GPU, or "" when it can or nothing is known."""
+    if not offer.compute_capability or framework is Framework.NONE:
         return ""
-    capability = float(compute_capability)
+    if offer.gpu in ARM_GPUS and framework in NO_ARM_GPU_PACKAGES:
+        return f"it sits in an Arm machine, and {framework.value} publishes no GPU packages for Arm"
+    capability = float(offer.compute_capability)
     if capability < MIN_COMPUTE_CAPABILITY[framework]:
         return (
-            f"compute capability {compute_capability} is too old for current {framework.value}, "
+            f"compute capability {offer.compute_capability} is too old for current {framework.value}, "
             f"which needs {MIN_COMPUTE_CAPABILITY[framework]} or newer"
         )
     newest = MAX_COMPUTE_CAPABILITY.get(framework)
     if newest is not None and capability > newest:
-        return f"{framework.value}'s packages hold no kernels for compute capability {compute_capability}"
+        return f"{framework.value}'s packages hold no kernels for compute capability {offer.compute_capability}"
     return ""

@@ -36,8 +36,7 @@ def make_plan(
     offers = [offer for offer in source.offers(need) if offer.named_by(machine)]
     if not offers:
         raise NoOfferFitsError(
-            f"{machine.name}: {machine.provider} offers nothing with {_describe(need)}"
-            + (f" of type {', '.join(machine.instance_types)}" if machine.instance_types else ""),
+            f"{machine.name}: {machine.provider} has no known offer of {_describe(machine, need)}",
             f"See what there is: cloudtrain offers --provider {machine.provider}",
         )
     warnings: list[str] = []
@@ -71,24 +70,26 @@ def _needed(machine: MachineSpec, job: JobSpec | None) -> Resources:
     )
 
 
-def _describe(need: Resources) -> str:
+def _describe(machine: MachineSpec, need: Resources) -> str:
     parts = []
     if need.gpus or need.gpu:
         parts.append(f"{need.gpus or 1} {need.gpu or 'GPU'}")
     if need.gpu_memory_gb:
         parts.append(f"{need.gpu_memory_gb:g} GiB per GPU")
     if need.cpus:
-        parts.append(f"{need.cpus} CPUs")
+        parts.append(f"{need.cpus} vCPU")
     if need.memory_gb:
         parts.append(f"{need.memory_gb:g} GiB memory")
-    return ", ".join(parts) or "what the machine config names"
+    types = " or ".join(machine.instance_types) or "a machine"
+    where = f" in {' or '.join(machine.regions)}" if machine.regions else ""
+    return f"{types} ({machine.market.value}){where}" + (f" with {', '.join(parts)}" if parts else "")
 
 
 def _supported(
     offers: Sequence[Offer], framework: Framework, source: OfferSource, need: Resources, allow: bool
 ) -> tuple[list[Offer], list[str]]:
     """Leave out the offers whose GPU the framework cannot use; when that leaves none, say what would do instead."""
-    reasons = {offer: why_unsupported(framework, offer.compute_capability) for offer in offers}
+    reasons = {offer: why_unsupported(framework, offer) for offer in offers}
     if allow:
         warned = {f"{o.instance_type} ({o.gpu}): {why}" for o, why in reasons.items() if why}
         return list(offers), sorted(warned)
@@ -97,7 +98,7 @@ def _supported(
         return good, []
     first = offers[0]
     raise NoOfferFitsError(
-        f"{first.instance_type} has a {first.gpu}: {reasons[first]}",
+        f"{first.instance_type}'s GPU is a {first.gpu}: {reasons[first]}",
         _cheapest_alternative(source.offers(need), framework) + "To rent it all the same: --allow-unsupported-gpu",
     )
 
@@ -106,7 +107,10 @@ def _cheapest_alternative(offers: Iterable[Offer], framework: Framework) -> str:
     usable = [
         offer
         for offer in offers
-        if offer.gpu_count and offer.usd_per_hour is not None and not why_unsupported(framework, offer.compute_capability)
+        if offer.gpu_count
+        and offer.compute_capability
+        and offer.usd_per_hour is not None
+        and not why_unsupported(framework, offer)
     ]
     if not usable:
         return ""

@@ -98,10 +98,15 @@ def test_a_slice_of_a_gpu_is_no_gpu() -> None:
 
 
 def test_an_unknown_size_satisfies_no_need() -> None:
+    (g7,) = (o for o in rows("aws") if o.instance_type == "g7.2xlarge" and o.market is Market.ON_DEMAND)
+    assert (g7.vcpus, g7.memory_gib, g7.gpu, g7.compute_capability) == (0, 0.0, "RTXPRO4500", "12.0")
+    assert g7.satisfies(Resources(gpus=1))
+    assert not g7.satisfies(Resources(cpus=1))
+
+
+def test_the_sizes_of_the_old_types_are_known() -> None:
     (p2,) = (o for o in rows("aws") if o.instance_type == "p2.xlarge" and o.market is Market.ON_DEMAND)
-    assert (p2.vcpus, p2.memory_gib, p2.gpu, p2.compute_capability) == (0, 0.0, "K80", "3.7")
-    assert p2.satisfies(Resources(gpus=1))
-    assert not p2.satisfies(Resources(cpus=1))
+    assert (p2.vcpus, p2.memory_gib, p2.gpu, p2.compute_capability) == (4, 61.0, "K80", "3.7")
 
 
 def test_chips_and_retired_machines_are_not_offered() -> None:

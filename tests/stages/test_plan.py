@@ -74,7 +74,7 @@ def test_the_job_and_the_machine_config_both_have_a_say() -> None:
     machine = replace(MACHINE, resources=Resources(cpus=4))
     with pytest.raises(NoOfferFitsError, match="2 GPU"):
         make_plan(machine, Shop(offer("a", 1.0)), NOW, job=replace(JOB, resources=Resources(gpus=2)))
-    with pytest.raises(NoOfferFitsError, match="8 CPUs"):
+    with pytest.raises(NoOfferFitsError, match="8 vCPU"):
         make_plan(replace(MACHINE, resources=Resources(cpus=8)), Shop(offer("a", 1.0)), NOW, job=JOB)
 
 
@@ -103,6 +103,17 @@ def test_a_job_without_framework_takes_any_gpu() -> None:
 def test_tensorflow_is_kept_off_gpus_it_has_no_kernels_for() -> None:
     with pytest.raises(NoOfferFitsError, match=r"12\.0"):
         make_plan(MACHINE, Shop(offer("blackwell", 3.0, capability="12.0")), NOW, job=JOB)
+
+
+def test_an_arm_machine_is_no_alternative_for_tensorflow() -> None:
+    shop = Shop(offer("old", 0.9, gpu="K80", capability="3.7"), offer("arm", 0.4, gpu="T4G"), offer("new", 1.1))
+    with pytest.raises(NoOfferFitsError) as refusal:
+        make_plan(replace(MACHINE, instance_types=("old",)), shop, NOW, job=JOB)
+    assert "new (T4)" in refusal.value.hint
+    with pytest.raises(NoOfferFitsError, match="Arm"):
+        make_plan(replace(MACHINE, instance_types=("arm",)), shop, NOW, job=JOB)
+    torch = replace(JOB, framework=Framework.PYTORCH)
+    assert types(make_plan(replace(MACHINE, instance_types=("arm",)), shop, NOW, job=torch)) == ["arm"]
 
 
 def test_dollars_become_a_deadline() -> None:

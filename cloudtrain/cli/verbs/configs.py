@@ -34,7 +34,7 @@ def configs(as_json: Json = False) -> None:
 def _row(config: Config) -> tuple[str, ...]:
     offer, machine = config.offer, config.machine
     if offer is None:
-        return (config.name, machine.provider, "nothing fits", "-", "-", machine.description)
+        return (config.name, machine.provider, "-", "unknown", "-", machine.description)
     return (config.name, machine.provider, hardware(offer), hourly(offer.usd_per_hour), day(offer), machine.description)
 
 
