@@ -176,6 +176,14 @@ def _read_until_listening(stderr: Any) -> str:
 
 async def _serve_command(process: Any, home: Path, cut_after_bytes: int | None) -> None:
     transport, child = await _start(process.command or os.environ.get("SHELL", "/bin/sh"), home)
+    try:
+        await _converse(process, transport, child, cut_after_bytes)
+    finally:  # also when the server closes under a command that still runs
+        transport.close()
+        await child.wait()
+
+
+async def _converse(process: Any, transport: Any, child: Any, cut_after_bytes: int | None) -> None:
     carried = 0
 
     async def carry(source: Any, sink: Any) -> None:
