@@ -58,7 +58,8 @@ class SshConnection:
         """Let the connection go."""
         if self._folder is not None:
             self._control("exit")
-            shutil.rmtree(self._folder)
+            # The connection that was told to exit removes its socket itself, perhaps under our hands.
+            shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def _open(self, batch: str) -> list[str]:
