@@ -40,6 +40,7 @@ class Tools:
     """Everything the story needs from the world, handed in.
 
     Attributes:
+        provider_names: every provider there is, used before or not: what was forgotten is looked for in all of them.
         environ: this computer's environment variables, for the job's secrets.
         owner: a name for this person on this computer.
         on_interrupt: asked once when Ctrl-C comes while the job runs.
@@ -53,6 +54,7 @@ class Tools:
     open_remote: OpenRemote
     owner: str
     on_interrupt: Callable[[Run], Interrupt]
+    provider_names: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
 

@@ -197,7 +197,9 @@ def remember_name(machine: MachineSpec, tools: Tools) -> None:
 def remember(machine: MachineSpec, instance: Instance, tools: Tools) -> None:
     """Let the other verbs find a run's machine by name, unless the name stands for another machine that lives."""
     for record in tools.ledger.machines():
-        if record.spec.name == machine.name and record.instance is not None and record.instance.ref != instance.ref:
+        if record.spec.name == machine.name:
+            if record.instance is None or record.instance.ref == instance.ref:
+                tools.ledger.save_machine(record.spec, instance)
             return
     tools.ledger.save_machine(machine, instance)
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from .journey import Tools
-from .machines import rentable, settle_old_launches
+from .machines import remember, settle_old_launches
 from .model.errors import CloudtrainError
 from .model.finding import Finding
 from .model.instance import Instance
 from .model.run import Run
 from .model.spec import MachineSpec
+from .providers.base import Provider
 
 
 class Standing(StrEnum):
@@ -49,7 +50,11 @@ class Status:
 
 
 def status(tools: Tools, *, runs: int = 20) -> Status:
-    """Ask every provider we ever used what we have there. A provider that does not answer is named, never assumed empty."""
+    """Ask every provider what we have there, whatever the ledger believes.
+
+    A provider that does not answer is named, never assumed empty. A machine of ours that the ledger had forgotten is
+    remembered again, so that it can be ended by its name.
+    """
     machines: list[MachineStatus] = []
     silent: list[Finding] = []
     for spec in _accounts(tools):
@@ -61,20 +66,23 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
 
 
 def _accounts(tools: Tools) -> list[MachineSpec]:
-    """Return one machine config for each provider and endpoint that the ledger has seen."""
-    specs = [record.spec for record in tools.ledger.machines()]
+    """Return one machine config for each provider, and for each endpoint of it that the ledger has seen."""
+    specs = [MachineSpec(name, name) for name in tools.provider_names]
+    specs += [record.spec for record in tools.ledger.machines()]
     specs += [order.machine for order in tools.ledger.open_intents()]
     return list({(spec.provider, spec.endpoint_url): spec for spec in specs}.values())
 
 
 def _ask(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
-    provider = rentable(tools.open_provider(spec), spec)
+    provider = tools.open_provider(spec)
+    if not isinstance(provider, Provider):
+        return []  # Where nothing can be rented, nothing is ours.
     owned = provider.list_owned()
     settle_old_launches(provider, owned, tools)
     known = {record.instance.ref for record in tools.ledger.machines() if record.instance is not None}
     live = {ref: run.id for run in tools.ledger.open_runs() for ref in run.instances}
     now = tools.clock.now()
-    return [
+    found = [
         MachineStatus(
             instance.name,
             provider.name,
@@ -85,6 +93,10 @@ def _ask(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
         )
         for instance in owned
     ]
+    for machine in found:
+        if machine.standing is Standing.FORGOTTEN:
+            remember(MachineSpec(machine.name, spec.provider, endpoint_url=spec.endpoint_url), machine.instance, tools)
+    return found
 
 
 def _standing(instance: Instance, known: bool, owner: str, now: datetime) -> Standing:

@@ -19,7 +19,7 @@ from .model.run import Run
 from .model.spec import MachineSpec
 from .prices.table import rows
 from .providers.base import ProviderSettings
-from .providers.registry import open_provider
+from .providers.registry import open_provider, provider_names
 from .remote.base import Remote
 from .remote.line import open_remote
 
@@ -49,6 +49,7 @@ def open_tools(
             open_provider=lambda machine: open_provider(machine.provider, provider_settings(machine)),
             open_remote=_open_remote,
             owner=this_owner(),
+            provider_names=provider_names(),
             environ=os.environ,
             on_interrupt=on_interrupt,
             uninterrupted=uninterrupted,

@@ -7,6 +7,7 @@ import pytest
 
 from cloudtrain import machines, overview, watching, workflow
 from cloudtrain.journey import Interrupt
+from cloudtrain.ledger.ledger import Ledger
 from cloudtrain.model.errors import (
     ExitCode,
     HostUnreachableError,
@@ -437,6 +438,18 @@ def test_status_knows_mine_from_forgotten(world: World) -> None:
     world.ledger.save_machine(MACHINE, None)
     (seen,) = overview.status(world.tools).machines
     assert seen.standing is Standing.FORGOTTEN
+    (seen,) = overview.status(world.tools).machines
+    assert seen.standing is Standing.KNOWN  # a look is enough to remember it
+
+
+def test_a_wiped_ledger_finds_the_machines_again(world: World) -> None:
+    instance = machines.start(MACHINE, world.tools)
+    with Ledger.open(world.folder / "another home", world.clock) as empty:
+        tools = replace(world.tools, ledger=empty, provider_names=("memory",))
+        (seen,) = overview.status(tools).machines
+        assert (seen.instance.ref, seen.standing) == (instance.ref, Standing.FORGOTTEN)
+        machines.terminate(MACHINE.name, tools)
+    assert nothing_bills(world)
 
 
 def test_a_silent_provider_is_named_and_not_taken_for_empty(world: World) -> None:
