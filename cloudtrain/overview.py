@@ -57,15 +57,15 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
     """
     machines: list[MachineStatus] = []
     silent: list[Finding] = []
-    for spec in _accounts(tools):
+    for spec in accounts(tools):
         try:
-            machines += _ask(spec, tools)
+            machines += machines_at(spec, tools)
         except CloudtrainError as error:
             silent.append(Finding(False, spec.provider, f"did not answer: {error.message}", error.hint))
     return Status(tuple(machines), tuple(tools.ledger.runs(runs)), tuple(silent))
 
 
-def _accounts(tools: Tools) -> list[MachineSpec]:
+def accounts(tools: Tools) -> list[MachineSpec]:
     """Return one machine config for each provider, and for each endpoint of it that the ledger has seen."""
     specs = [MachineSpec(name, name) for name in tools.provider_names]
     specs += [record.spec for record in tools.ledger.machines()]
@@ -73,7 +73,12 @@ def _accounts(tools: Tools) -> list[MachineSpec]:
     return list({(spec.provider, spec.endpoint_url): spec for spec in specs}.values())
 
 
-def _ask(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
+def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
+    """Return what exists at one provider, and remember what is ours.
+
+    Raises:
+        ProviderError: it does not answer.
+    """
     provider = tools.open_provider(spec)
     if not isinstance(provider, Provider):
         return []  # Where nothing can be rented, nothing is ours.

@@ -121,3 +121,16 @@ def test_who_insists_on_leaving_is_told_when_the_machine_ends_by_itself(lab: Pat
         terminal.press("s\n")
         assert terminal.end() == 0
         assert "shut-down\n2026-11-21 12:00 UTC\n" in terminal.text
+
+
+def test_sweep_shows_asks_and_ends(cli: Cli) -> None:
+    assert cli("sweep", "--json").json == {"found": [], "ended": [], "silent": []}
+    cli("start", "memory")
+    shown = cli("sweep", "--dry-run", "--json").json
+    assert [machine["name"] for machine in shown["found"]] == ["memory"]
+    assert shown["ended"] == []
+    refused = cli("sweep")
+    assert refused.code == 2
+    assert refused.err.endswith("  cloudtrain sweep --yes\n")
+    assert [instance["name"] for instance in cli("sweep", "--yes", "--json").json["ended"]] == ["memory"]
+    assert cli("status", "--json").json["machines"] == []

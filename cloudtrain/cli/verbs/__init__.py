@@ -17,6 +17,7 @@ VERBS = {
     "ssh": "Open a shell on a machine, or run a command there.",
     "stop": "Switch a machine off and keep its disk.",
     "terminate": "End a machine, disk included.",
+    "sweep": "End the machines that no live run needs.",
     "version": "Print the version.",
 }
 """Every verb and its help in one line, so that `cloudtrain --help` imports none of them."""

@@ -17,8 +17,8 @@ cloudtrain status --json
 def status(run: RunFilter = None, as_json: Json = False) -> None:
     """Show which machines exist and what became of the runs.
 
-    Every provider that was ever used is asked; one that does not answer is named, never assumed empty. With RUN, only that
-    run is listed.
+    Every provider is asked, whatever this computer remembers; one that does not answer is named, never assumed empty. With
+    RUN, only that run is listed.
     """
     with open_tools() as tools:
         found = overview.status(tools)
