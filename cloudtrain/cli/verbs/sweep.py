@@ -49,9 +49,7 @@ def ask_first(count: int) -> None:
         ConfigError: there is nobody to ask.
     """
     if not may_ask():
-        raise ConfigError(
-            "A sweep ends machines and their disks, and there is no terminal to ask at", "cloudtrain sweep --yes"
-        )
+        raise ConfigError("A sweep ends machines and their disks, and there is no terminal to ask at", "cloudtrain sweep --yes")
     if not agree(f"End {'it' if count == 1 else f'these {count}'}, disks included?"):
         note("Nothing was ended.")
         raise typer.Exit(int(ExitCode.INTERRUPTED))
