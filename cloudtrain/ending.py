@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from .journey import Journey
-from .machines import forget, look_for_launched
+from .machines import forget, look_for_launched, remember
 from .model.errors import (
     CloudtrainError,
     HostUnreachableError,
@@ -23,12 +23,12 @@ from .model.errors import (
     ShutdownError,
 )
 from .model.event import Event, Note, Tell
-from .model.instance import Instance
+from .model.instance import Instance, InstanceState
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
 from .model.spec import Market, OnFinish
 from .providers.base import Provider
-from .stages.collect import collect
+from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
 from .stages.shut_down import stop, terminate
 
@@ -72,9 +72,22 @@ class Ending:
             return self.machine_gone()
         except ProviderError as silent:
             raise self._still_out_there(f"neither it nor {self._provider.name} answers") from silent
+        if seen.state is InstanceState.STOPPED:
+            return self.let_go(f"{seen.name} was switched off under the run; its disk is kept.")
         if seen.state.bills_compute:
             raise self._still_out_there(f"it is {seen.state.value} and does not answer ({error.message})")
         return self.machine_gone()
+
+    def run_unknown(self, error: RemoteError) -> None:
+        """Find out why a machine that answers knows nothing of the run: it is another by now, or was emptied."""
+        journey = self._journey
+        try:
+            seen = self._provider.get(journey.run.instances[-1])
+        except InstanceNotFoundError:
+            return self.machine_gone()
+        if not seen.state.bills_compute:
+            return self.machine_gone()
+        return journey.conclude(Outcome.LOST, f"The machine knows nothing of the run any more: {error.message}", None)
 
     def machine_gone(self) -> None:
         """Write down that the machine ended before the job did."""
@@ -96,7 +109,7 @@ class Ending:
             return True  # The run says that it was cancelled; that is the answer.
         if isinstance(error, CloudtrainError) and journey.run.instances:
             hint = f"{error.hint}\nWhat came back: {journey.run.folder}".strip()
-            raise RunFailedError(f"{error.message} (The machine was ended.)", hint) from error
+            raise RunFailedError(f"{error.message} ({self._what_became_of_it()})", hint) from error
         return False
 
     def _end(self, error: BaseException | None) -> None:
@@ -130,6 +143,8 @@ class Ending:
             self._collect_once()
         except HostUnreachableError as error:
             self._collect_again(error)
+        except ShutdownError:
+            raise  # The person insists on leaving.
         except (CloudtrainError, OSError) as error:
             journey.tools.tell(Note(f"Not everything could be collected: {error}", "warning"))
 
@@ -142,7 +157,11 @@ class Ending:
         with journey.stage("collect", str(journey.run.folder)):
             journey.enter(RunPhase.COLLECTING)
             home, folder = journey.home(journey.remote), journey.run.folder
-            journey.record["outputs"] = collect(journey.job, home, folder, journey.remote, journey.tools.tell)
+            came = collect(journey.job, home, folder, journey.remote, journey.tools.tell)
+            journey.record["outputs"] = list(came.names)
+            if came.missed:
+                journey.results_missed(came.missed)
+            collect_log(home, folder, journey.remote)
 
     def _collect_again(self, error: HostUnreachableError) -> None:
         """Try once more over a new line; a person who cancelled wants an end more than results."""
@@ -178,18 +197,25 @@ class Ending:
         if instance is None:
             return
         with journey.stage("shut down", instance.name):
-            if self._keeps_machine():
+            if journey.run.found_stopped or (journey.job.on_finish is OnFinish.STOP and not journey.run.found_running):
+                stopped = stop(instance, self._provider, tools.clock, tools.tell)
+                remember(journey.machine, stopped, tools)
+            elif self._keeps_machine():
                 self._tell_kept(instance)
-            elif journey.job.on_finish is OnFinish.STOP:
-                stop(instance, self._provider, tools.clock, tools.tell)
             else:
                 terminate(instance, self._provider, tools.clock, tools.tell)
                 forget(journey.machine, instance, tools)
 
     def _keeps_machine(self) -> bool:
         """Say whether the machine lives on: it was there before the run, or the job asks for it and came to its end."""
-        journey = self._journey
-        return journey.run.found_running or journey.job.on_finish is OnFinish.KEEP
+        run, policy = self._journey.run, self._journey.job.on_finish
+        came_to_its_end = run.outcome not in (Outcome.FAILED, Outcome.CANCELLED)
+        return run.found_running or policy is OnFinish.STOP or (policy is OnFinish.KEEP and came_to_its_end)
+
+    def _what_became_of_it(self) -> str:
+        if self._journey.run.phase is not RunPhase.KEPT:
+            return "The machine was ended."
+        return f"The machine is kept: cloudtrain terminate {self._journey.run.machine}"
 
     def _tell_kept(self, instance: Instance) -> None:
         price = f"${instance.usd_per_hour:.3f}/h" if instance.usd_per_hour is not None else "an unknown price"
@@ -200,8 +226,11 @@ class Ending:
     def _close(self) -> None:
         journey = self._journey
         now = journey.tools.clock.now()
-        kept = self._keeps_machine() or journey.job.on_finish is OnFinish.STOP
-        phase = RunPhase.KEPT if kept and journey.run.phase is RunPhase.SHUTTING_DOWN else RunPhase.CLOSED
+        phase = (
+            RunPhase.KEPT
+            if self._keeps_machine() and journey.instance and journey.run.phase is RunPhase.SHUTTING_DOWN
+            else RunPhase.CLOSED
+        )
         journey.record["machine_ended_at"] = to_plain(now)
         journey.now_is(replace(journey.run, phase=phase, usd=journey.usd_until(now)))
         try:

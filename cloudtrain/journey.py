@@ -2,7 +2,7 @@
 
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any
 from . import __version__
 from .ledger.ledger import Ledger
 from .model.clock import Clock
-from .model.errors import HostUnreachableError, LedgerError
+from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, LedgerError, NotFoundError
 from .model.event import Note, StageEnded, StageStarted, Tell
 from .model.instance import Instance
 from .model.offer import Offer
@@ -80,7 +80,13 @@ class Journey:
         now = tools.clock.now()
         run_id = f"{now:%Y%m%d-%H%M%S}-{job.name}-{uuid.uuid4().hex[:4]}"
         run = Run(run_id, job.name, machine.name, job.folder / "runs" / run_id, created_at=now)
-        run.folder.mkdir(parents=True)
+        try:
+            run.folder.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The results have no place: {run.folder} cannot be made ({error.strerror})",
+                "Train in a folder you may write to, where `runs` is a folder or does not exist.",
+            ) from error
         tools.ledger.add_run(run, job)
         journey = cls(run, job, machine, tools, _first_record(run, job, machine))
         journey.write_record()
@@ -89,7 +95,14 @@ class Journey:
     @classmethod
     def again(cls, run: Run, machine: MachineSpec, tools: Tools) -> "Journey":
         """Take up a run that another process began."""
-        return cls(run, tools.ledger.job_of(run.id), machine, tools, dict(read_run_file(run.folder)))
+        job = tools.ledger.job_of(run.id)
+        try:
+            record = dict(read_run_file(run.folder))
+        except CloudtrainError as error:
+            tools.tell(Note(f"{error.message} It is written anew from what the ledger knows.", "warning"))
+            run.folder.mkdir(parents=True, exist_ok=True)
+            record = _first_record(run, job, machine)
+        return cls(run, job, machine, tools, record)
 
     def home(self, remote: Remote) -> PurePosixPath:
         """Return the run's folder on the machine."""
@@ -117,6 +130,13 @@ class Journey:
             if not self.is_ending:
                 raise
             self.run = run
+            self._insist_on(run, error)
+
+    def _insist_on(self, run: Run, error: LedgerError) -> None:
+        """Write down an end although the ledger and we disagree on where the run was: a Ctrl-C may have come in between."""
+        try:
+            self.tools.ledger.advance(self.tools.ledger.run(run.id), run)
+        except (LedgerError, NotFoundError):
             self.tools.tell(Note(f"The ledger could not be written: {error.message}", "warning"))
 
     def enter(self, phase: RunPhase) -> None:
@@ -171,6 +191,13 @@ class Journey:
         if self.run.outcome is None:
             ended = self.tools.clock.now()
             self.now_is(replace(self.run, outcome=outcome, reason=reason, exit_code=exit_code, ended_at=ended))
+
+    def results_missed(self, missed: Sequence[str]) -> None:
+        """Write down that results exist and did not come home: a job that succeeded is then no success."""
+        self.record["not_collected"] = list(missed)
+        if self.run.outcome is Outcome.SUCCEEDED:
+            reason = f"The job succeeded; not all of its results came home: {missed[0]}"
+            self.now_is(replace(self.run, outcome=Outcome.FAILED, reason=reason))
 
     def write_record(self) -> None:
         """Write `run.json` beside the results."""

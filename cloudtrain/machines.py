@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .journey import Tools
-from .model.errors import InstanceNotFoundError, NotFoundError, ProviderError, ProviderUnavailableError, ShutdownError
+from .model.errors import (
+    InstanceNotFoundError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    RunHeldError,
+    ShutdownError,
+)
 from .model.event import Note, StageEnded, StageStarted
 from .model.instance import Instance, InstanceState
+from .model.offer import Offer
 from .model.plan import Plan
 from .model.run import Run
 from .model.spec import Budget, MachineSpec
@@ -76,13 +84,18 @@ def start(machine: MachineSpec, tools: Tools, *, budget: Budget | None = None, w
     if found is None:
         instance = _launch(plan, provider, tools)
     elif found.state is InstanceState.RUNNING:
+        _refuse_a_runs_machine(found, tools)
         tools.tell(Note(f"{machine.name} runs already; its lease stays as it is."))
         instance = found
     else:
         instance = wake(found, plan.attempts[0].lease, provider, tools.clock)
     tools.ledger.save_machine(machine, instance)
-    if wait:
-        connect(instance, tools.open_remote, tools.clock)[0].close()
+    try:
+        if wait:
+            connect(instance, tools.open_remote, tools.clock)[0].close()
+    except KeyboardInterrupt:
+        tools.tell(Note(f"{machine.name} runs all the same. End it: cloudtrain terminate {machine.name}", "warning"))
+        raise
     tools.tell(StageEnded("start", instance.address, tools.clock.monotonic() - began))
     return instance
 
@@ -90,6 +103,11 @@ def start(machine: MachineSpec, tools: Tools, *, budget: Budget | None = None, w
 def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
     """Launch; whatever goes wrong once a machine exists ends that machine."""
     made: list[Instance] = []
+
+    def launched(instance: Instance, _: Offer) -> None:
+        made.append(instance)
+        tools.ledger.save_machine(plan.machine, instance)
+
     try:
         return provision(
             plan,
@@ -99,13 +117,33 @@ def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
             tools.tell,
             tools.owner,
             "",
-            lambda instance, _: made.append(instance),
+            launched,
         ).instance
     except BaseException:
         with tools.uninterrupted():
-            for instance in made:
+            unheard = _launched_unheard(plan.machine, provider, tools)
+            for instance in made or unheard:
                 shut_down.terminate(instance, provider, tools.clock, tools.tell)
+                forget(plan.machine, instance, tools)
         raise
+
+
+def _launched_unheard(machine: MachineSpec, provider: Provider, tools: Tools) -> list[Instance]:
+    """Return what an interrupted launch under this name may have made."""
+    tokens = {order.token for order in tools.ledger.open_intents() if order.machine.name == machine.name and not order.run_id}
+    found = [instance for instance in provider.list_owned() if instance.token in tokens] if tokens else []
+    for token in tokens:
+        tools.ledger.settle(token, next((instance.ref for instance in found if instance.token == token), None))
+    return found
+
+
+def _refuse_a_runs_machine(found: Instance, tools: Tools) -> None:
+    for run in tools.ledger.open_runs():
+        if found.ref in run.instances:
+            raise RunHeldError(
+                f"{found.name} is the machine of the run {run.id} and ends with it",
+                f"Follow the run: cloudtrain attach {run.id}",
+            )
 
 
 def stop(name: str, tools: Tools) -> Instance:

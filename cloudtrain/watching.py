@@ -1,10 +1,10 @@
 """Looking at a run from any terminal, without taking it over: its log, and what it has made so far."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .journey import Tools
 from .machines import rentable
-from .model.errors import NotFoundError, RemoteFileError
+from .model.errors import NotFoundError, RemoteFileError, TransferError
 from .model.event import LogChunk
 from .model.run import Run
 from .remote.base import Remote
@@ -31,7 +31,7 @@ def show_log(run: Run, tools: Tools, *, follow: bool) -> None:
             _tell_stream(guest, remote, run, tools)
             return
         try:
-            tools.tell(LogChunk(remote.read(home / "job.log"), 0))
+            _tell_so_far(remote, home / "job.log", tools)
         except RemoteFileError as error:
             raise NotFoundError(
                 f"{run.id} has no log yet: its job has not started", f"Wait: cloudtrain logs -f {run.id}"
@@ -43,6 +43,8 @@ def pull(run: Run, tools: Tools) -> list[str]:
 
     A run that is over has its results here already.
 
+    The log is left to the process that looks after the run: two that append to one file spoil it.
+
     Raises:
         HostUnreachableError: the machine does not answer.
         TransferError: something exists there and did not arrive.
@@ -52,7 +54,10 @@ def pull(run: Run, tools: Tools) -> list[str]:
         return [name for name in job.outputs if (run.folder / name).exists()]
     remote, _ = _reach(run, tools)
     with remote:
-        return collect(job, remote.home / "runs" / run.id, run.folder, remote, tools.tell)
+        came = collect(job, remote.home / "runs" / run.id, run.folder, remote, tools.tell)
+    if came.missed:
+        raise TransferError(f"Not everything came: {came.missed[0]}", f"Try again: cloudtrain pull {run.id}")
+    return list(came.names)
 
 
 def _reach(run: Run, tools: Tools) -> tuple[Remote, Guest]:
@@ -61,6 +66,13 @@ def _reach(run: Run, tools: Tools) -> tuple[Remote, Guest]:
     machine = tools.ledger.machine(run.machine).spec
     provider = rentable(tools.open_provider(machine), machine)
     return connect(provider.get(run.instances[-1]), tools.open_remote, tools.clock, timeout_s=20.0)
+
+
+def _tell_so_far(remote: Remote, log: PurePosixPath, tools: Tools) -> None:
+    offset = 0
+    while chunk := remote.read(log, offset=offset):
+        tools.tell(LogChunk(chunk, offset))
+        offset += len(chunk)
 
 
 def _tell_stream(guest: Guest, remote: Remote, run: Run, tools: Tools) -> None:

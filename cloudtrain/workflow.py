@@ -11,7 +11,7 @@ from .ending import Ending
 from .journey import Interrupt, Journey, Tools
 from .ledger.holder import this_process
 from .machines import find_idle, remember, remember_name, rentable
-from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RunHeldError
+from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RemoteError, RunHeldError
 from .model.event import Note
 from .model.instance import InstanceState
 from .model.lease import Lease
@@ -106,7 +106,8 @@ def _provision(journey: Journey, provider: Provider, the_plan: Plan) -> None:
             provision(the_plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, journey.run.id, journey.rented)
         else:
             tools.tell(Note(f"{idle.name} is there already ({idle.ref.id}); it is used, and left as it was found."))
-            journey.now_is(replace(journey.run, found_running=True))
+            off = idle.state is InstanceState.STOPPED
+            journey.now_is(replace(journey.run, found_running=True, found_stopped=off))
             journey.rented(idle, the_plan.attempts[0].offers[0])
 
 
@@ -117,7 +118,9 @@ def _on_its_machine(journey: Journey, provider: Provider) -> bool:
         seen = provider.get(journey.run.instances[-1])
     except InstanceNotFoundError:
         return False
-    if seen.state is InstanceState.STOPPED and journey.run.found_running:
+    if seen.state is InstanceState.STOPPED:
+        # Switched off before the run or under it; either way it is switched off again when the results are home.
+        journey.now_is(replace(journey.run, found_running=True, found_stopped=True))
         lease = Lease.grant(journey.job.budget, seen.usd_per_hour or 0.0, tools.clock.now())
         seen = wake(seen, lease, provider, tools.clock)
     journey.instance = seen
@@ -194,7 +197,9 @@ def _job_deadline(journey: Journey) -> datetime | None:
     now = journey.tools.clock.now()
     left = journey.instance.deadline - now
     reserve = min(timedelta(minutes=2), left * 0.1) if journey.instance.usd_per_hour else timedelta(0)
-    return min(now + left - reserve, now + timedelta(seconds=journey.job.budget.max_lifetime_s))
+    # A machine that was there before may have a longer lease than this job has money.
+    own = Lease.grant(journey.job.budget, journey.instance.usd_per_hour or 0.0, now)
+    return min(now + left - reserve, own.deadline)
 
 
 def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:
@@ -209,6 +214,8 @@ def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:
         ending.job_ended(state)
     except HostUnreachableError as error:
         ending.machine_silent(error)
+    except RemoteError as error:
+        ending.run_unknown(error)
     except KeyboardInterrupt:
         if tools.on_interrupt(journey.run) is Interrupt.SHUT_DOWN:
             raise

@@ -1,10 +1,11 @@
-"""The job's log on its way to standard output: byte for byte, or on a terminal with its time stamps shortened."""
+"""The job's log on its way to standard output: byte for byte, or on a terminal made harmless, its time stamps shortened."""
 
 import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from .harmless import Harmless
 from .render import DIM, is_terminal, painted, raw
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{3}Z ")
@@ -18,6 +19,7 @@ class Log:
         """Write to `out`; time stamps are shortened when standard output is a terminal."""
         self._out = out
         self._shortens = is_terminal(sys.stdout)
+        self._harmless = Harmless()
         self._start = b""
         self._at_start = True
 
@@ -26,7 +28,7 @@ class Log:
         if not self._shortens:
             self._out(chunk)
             return
-        pieces = chunk.split(b"\n")
+        pieces = self._harmless.passed(chunk).split(b"\n")
         done = b"\n".join(self._ended(piece) for piece in pieces[:-1])
         self._emit(done + (b"\n" if len(pieces) > 1 else b"") + self._piece(pieces[-1]))
 

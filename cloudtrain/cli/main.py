@@ -1,8 +1,9 @@
 """The command line's entry point: a group of verbs, each imported when it runs and not before."""
 
+import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+from io import FileIO, TextIOWrapper
 from typing import Any
 
 import typer
@@ -59,11 +60,18 @@ def cloudtrain(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    _make_streams_sound()
     command = typer.main.get_command(make_app())
     try:
         command.main(args=None if arguments is None else list(arguments), prog_name="cloudtrain")
     except Exception as error:
         sys.exit(report_bug(error))
+
+
+def _make_streams_sound() -> None:
+    """Let no stream stop us: one that the person closed (`>&-`) leads nowhere, one of a poor encoding shows what it can."""
+    sys.stdout = sys.stdout or TextIOWrapper(FileIO(os.devnull, "w"))
+    sys.stderr = sys.stderr or TextIOWrapper(FileIO(os.devnull, "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")

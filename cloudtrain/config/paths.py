@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from ..model.run import OWN_FILES
 from .fields import Kind, line_of_text, refuse
 from .wording import found
 
@@ -42,6 +43,8 @@ def output_name(value: object, info: ValidationInfo) -> str:
     itself = {folder.resolve(), (folder / JOB_FILE).resolve()} if folder is not None else set()
     if name in (".", JOB_FILE) or path in itself:
         raise refuse(f"{found(name)} is the job itself, not what it makes", "Name the folder the job writes to: `results`.")
+    if name.casefold() in OWN_FILES:
+        raise refuse(f"{found(name)} is a name that the run itself uses", "Let the job write to a folder: `results`.")
     return name
 
 

@@ -9,6 +9,9 @@ from .errors import ExitCode
 from .instance import InstanceRef
 from .offer import Offer
 
+OWN_FILES = frozenset({"run.json", "report.html", "job.json", "job.log", "samples.jsonl", "state.json", "supervisor.log"})
+"""Names at the top of a run's folder, here and on the machine, that are the run's own and not the job's."""
+
 
 class RunPhase(StrEnum):
     """Where a run is. Each phase knows where it may go from there."""
@@ -119,6 +122,7 @@ class Run:
         exit_code: the job's own exit code, when it had one.
         usd: what it cost so far, as far as known.
         found_running: true when the machine was there before the run and is left as it was found.
+        found_stopped: true when it was switched off then, and is to be switched off again.
     """
 
     id: str
@@ -136,3 +140,4 @@ class Run:
     usd: float = 0.0
     reason: str = ""
     found_running: bool = False
+    found_stopped: bool = False

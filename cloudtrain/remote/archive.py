@@ -1,6 +1,7 @@
 """Trees as tar streams: written from a file set, unpacked from whoever sent them, trusting nobody."""
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from ..model.errors import TransferError
 from .base import OnBytes
 from .fileset import FileSet
 from .landing_there import MOST_BYTES, MOST_FILES, Guard, Landing
-from .tar_there import Entry, RefusedError, describe, members, pack, shown
+from .leaving_there import MOST_TOLD
+from .tar_there import Entry, RefusedError, describe, members, pack, shown, with_content
 
 _AGAIN = "Nothing was left half done here. Try again."
 
@@ -25,7 +27,7 @@ def write_tar(files: FileSet, out: BinaryIO, on_bytes: OnBytes | None = None) ->
     """
     counter = Counter(files.total_bytes, on_bytes)
     try:
-        pack(str(files.root), described(files), out.write, counter.add)
+        pack(with_content(str(files.root), described(files)), out.write, counter.add)
     except RefusedError as error:
         raise refused(error) from error
 
@@ -37,11 +39,12 @@ def unpack_tar(
     *,
     most_bytes: int = MOST_BYTES,
     most_files: int = MOST_FILES,
-) -> None:
-    """Unpack a stream nobody vouches for *as* `destination`, whole or not at all.
+) -> tuple[str, ...]:
+    """Unpack a stream nobody vouches for *as* `destination`, whole or not at all; return what was left behind there.
 
     Absolute names, "..", names that come twice, links that leave, hard links, devices, FIFOs and streams that end too soon
-    are refused; set-user-ID bits are dropped. What `source` raises of ours leaves as it is.
+    are refused; set-user-ID bits are dropped. What `source` raises of ours leaves as it is. A file that is told to have been
+    left behind although it came is dropped: it broke off there, and what came is filled up with zeros.
 
     Raises:
         TransferError: `destination` exists, the stream was refused, or the disk does not take it.
@@ -54,7 +57,11 @@ def unpack_tar(
             guard.check(entry)
             counter.total = counter.total or entry.total
             landing.put(entry, counter.counted(content))
+        left = _told(source)
+        for name in filter(guard.is_file_below, left):
+            landing.drop(name)
         landing.finish()
+    return tuple(shown(name) for name in left)
 
 
 @contextlib.contextmanager
@@ -120,3 +127,19 @@ def described(files: FileSet) -> Iterator[Entry]:
 def refused(error: Exception) -> TransferError:
     """Return what a person is told when files cannot leave here."""
     return TransferError(f"Not everything was sent: {error}", "Let it rest, then try again: what has arrived is replaced.")
+
+
+def _told(source: BinaryIO) -> list[str]:
+    """Return the names that follow the stream: what was left behind."""
+    said = b""
+    while chunk := source.read(1 << 16):
+        said = (said + chunk).lstrip(b"\0") if not said else said + chunk
+        if len(said) > MOST_TOLD:
+            raise RefusedError("the stream does not end where it says it does")
+    try:
+        left = json.loads(said or b"[]")
+    except (ValueError, RecursionError) as error:
+        raise RefusedError("the stream is damaged: what follows it cannot be read") from error
+    if not isinstance(left, list) or not all(isinstance(name, str) for name in left):
+        raise RefusedError("the stream is damaged: what follows it are no names")
+    return left

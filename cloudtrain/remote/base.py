@@ -76,7 +76,9 @@ class Remote(Protocol):
         ...
 
     def read(self, path: PurePosixPath, *, offset: int = 0) -> bytes:
-        """Return a small file's content from `offset` on.
+        """Return a file's content from `offset` on: at most 1 GiB (`file_there.MOST_BYTES`).
+
+        Whoever wants all of it calls again from the new offset until nothing comes.
 
         Raises:
             RemoteFileError: it is absent or cannot be read.
@@ -91,11 +93,15 @@ class Remote(Protocol):
         """
         ...
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> None:
-        """Bring a file or a folder here *as* `destination`, which must not exist yet.
+    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+        """Bring a file or a folder here *as* `destination`, which must not exist yet; return what was left behind.
+
+        What cannot travel does not keep the rest from coming: links that leave `source`, sockets, FIFOs, devices, what
+        cannot be read, what vanished or became shorter while it was read. Their names come back, relative to `source` and
+        fit to be shown to a person; () when all came. A file that grows meanwhile comes with the size it had at first.
 
         What comes from a machine is hostile input: nothing is written outside `destination`, no links leave it, no device
-        nodes are made. A half-arrived `destination` is never left behind.
+        nodes are made. A half-arrived `destination` is never left there.
 
         Raises:
             RemoteFileError: there is no `source`.

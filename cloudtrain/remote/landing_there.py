@@ -52,6 +52,10 @@ class Guard:
         if self._bytes_left < 0:
             raise RefusedError("more bytes came than may come")
 
+    def is_file_below(self, name: str) -> bool:
+        """Say whether a file of that name has come, and is not the root itself."""
+        return name != "." and self._kinds.get(name) == "file"
+
     def _enter_parents(self, parts: list[str]) -> None:
         for end in range(len(parts)):
             parent = "/".join(parts[:end]) or "."
@@ -90,6 +94,10 @@ class Landing:
             self._links.append(entry)
         else:
             self._file(entry, content)
+
+    def drop(self, name: str) -> None:
+        """Take away a file that was put, before anything is finished."""
+        os.unlink(self._path(name))
 
     def finish(self) -> None:
         """Make the links, and give the folders their mode and time."""

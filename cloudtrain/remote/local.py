@@ -18,7 +18,8 @@ from .base import Completed, OnBytes
 from .fileset import FileSet
 from .foreground import run_in_foreground
 from .landing_there import Landing
-from .tar_there import RefusedError, content_of, named, scan, shown
+from .leaving_there import BrokenOffError, Leaving
+from .tar_there import RefusedError, shown, with_content
 
 _CHUNK = 1 << 16
 _TAIL = 2000
@@ -87,7 +88,7 @@ class LocalRemote:
             raise RemoteFileError(f"{shown(str(path))} cannot be written: {error.strerror}") from error
 
     def read(self, path: PurePosixPath, *, offset: int = 0) -> bytes:
-        """Return a small file's content from `offset` on."""
+        """Return a file's content from `offset` on, at most `file_there.MOST_BYTES`."""
         try:
             return file_there.read(str(self._root / path), offset)
         except OSError as error:
@@ -98,26 +99,28 @@ class LocalRemote:
         counter = Counter(files.total_bytes, on_bytes)
         landing = Landing(str(self._root / destination))
         try:
-            for entry in described(files):
-                landing.put(entry, counter.counted(named(entry.name, content_of(str(files.root), entry))))
+            for entry, content in with_content(str(files.root), described(files)):
+                landing.put(entry, counter.counted(content))
             landing.finish()
         except RefusedError as error:
             raise refused(error) from error
         except OSError as error:
             raise TransferError(f"Not everything arrived: {error}", "Make room there, then try again.") from error
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> None:
-        """Copy a file or folder as `destination`, whole or not at all."""
+    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+        """Copy a file or folder as `destination`, whole or not at all; return what was left behind."""
         root = os.path.realpath(self._root / source)
         if not Path(root).exists():
             raise RemoteFileError(f"There is no {shown(str(source))}")
         with arriving(destination) as place:
-            entries = scan(root)
-            counter = Counter(entries[0].total, on_bytes)
+            leaving = Leaving(root)
+            counter = Counter(leaving.total, on_bytes)
             landing = Landing(str(place))
-            for entry in entries:
-                landing.put(entry, counter.counted(named(entry.name, content_of(root, entry))))
+            for entry, content in leaving.contents():
+                with contextlib.suppress(BrokenOffError):  # `leaving` has its name
+                    landing.put(entry, counter.counted(content))
             landing.finish()
+        return tuple(shown(name) for name in sorted(leaving.left))
 
     def close(self) -> None:
         """Let go: there is nothing to let go of."""

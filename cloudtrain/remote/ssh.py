@@ -23,11 +23,12 @@ from .archive import unpack_tar, write_tar
 from .base import Completed, OnBytes
 from .fileset import FileSet
 from .foreground import run_in_foreground
+from .leaving_there import ABSENT
 from .local import failed
 from .runner_there import OUT
 from .ssh_connection import SshConnection
 from .ssh_talk import Feed, Sink, Talk, talking
-from .tar_there import ABSENT, shown
+from .tar_there import shown
 
 _MOST_OUTPUT = 5 << 28
 _TAIL = 2000
@@ -106,7 +107,7 @@ class SshRemote:
             raise RemoteFileError(f"{shown(str(path))} cannot be written: {_tail(done.stderr)}")
 
     def read(self, path: PurePosixPath, *, offset: int = 0) -> bytes:
-        """Return a small file's content from `offset` on."""
+        """Return a file's content from `offset` on, at most `file_there.MOST_BYTES`."""
         source = _source("file_there")
         done = self.run(self._script(source, "read", str(self.home / path), str(offset)), stdin=source)
         if done.exit_code:
@@ -128,13 +129,13 @@ class SshRemote:
         if talk.exit_code or said[0].strip() != str(len(files.entries)).encode():
             raise TransferError(f"Not everything arrived: {_tail(said[1])}", "Make room there, then try again.")
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> None:
-        """Receive a file or folder as one tar stream, which is trusted in nothing."""
-        script = _source("tar_there")
+    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+        """Receive a file or folder as one tar stream, which is trusted in nothing; return what was left behind."""
+        script = _source("tar_there", "leaving_there")
         with self._talk(self._script(script, str(self.home / source)), lambda out: out.write(script)) as talk:
             arriving = _Arriving(talk)
             try:
-                unpack_tar(cast(BinaryIO, arriving), destination, on_bytes)
+                return unpack_tar(cast(BinaryIO, arriving), destination, on_bytes)
             except TransferError as error:
                 if talk.exit_code == ABSENT:
                     raise RemoteFileError(f"There is no {shown(str(source))}") from error
@@ -200,6 +201,7 @@ class _Arriving:
     """A conversation's output as a file to read from. Error output is kept in `said`, its end at least."""
 
     def __init__(self, talk: Talk) -> None:
+        self._talk = talk
         self._frames = talk.frames()
         self._left = memoryview(b"")
         self.said = b""
@@ -209,6 +211,8 @@ class _Arriving:
             kind, content = next(self._frames, (OUT, b""))
             if kind != OUT:
                 self.said = (self.said + content)[-_TAIL:]
+            elif not content and self._talk.exit_code:
+                raise TransferError("What was sent broke off", "Try again.")
             elif not content:
                 return b""
             else:

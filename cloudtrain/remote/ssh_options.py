@@ -13,6 +13,9 @@ KNOWN_HOSTS, SOCKET = "known_hosts", "s"
 
 _HOST_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: [^\r\n]*)?")
 _OPTION = re.compile(r"[A-Za-z0-9]+")
+_PINNED_LAST = ("IgnoreUnknown=*", "KnownHostsCommand=none")
+"""KnownHostsCommand is younger than the oldest client we meet. Ours takes the place of a person's own IgnoreUnknown, so it
+must not name less. It counts from where it stands: behind the endpoint's options, a misspelt one of those is still told."""
 
 
 def host_alias(endpoint: SshEndpoint) -> str:
@@ -47,7 +50,7 @@ def client_options(endpoint: SshEndpoint, folder: Path, timeout_s: float, batch:
         HostUnreachableError: an option of the endpoint is no option.
     """
     pinned = _pinned(endpoint, folder, batch)
-    fixed = {option.partition("=")[0].lower() for option in pinned}
+    fixed = {option.partition("=")[0].lower() for option in [*pinned, *_PINNED_LAST]}
     theirs = [] if endpoint.proxy_command is None else [f"ProxyCommand={endpoint.proxy_command}"]
     for name, value in endpoint.options.items():
         if not _OPTION.fullmatch(name) or "\n" in value:
@@ -62,7 +65,7 @@ def client_options(endpoint: SshEndpoint, folder: Path, timeout_s: float, batch:
         *user,
         "-p",
         str(endpoint.port),
-        *_as_arguments([*theirs, *_preferred(timeout_s)]),
+        *_as_arguments([*theirs, *_preferred(timeout_s), *_PINNED_LAST]),
     ]
 
 
@@ -78,8 +81,6 @@ def _pinned(endpoint: SshEndpoint, folder: Path, batch: str) -> list[str]:
         f'UserKnownHostsFile="{place}/{KNOWN_HOSTS}"',
         "GlobalKnownHostsFile=/dev/null",
         "StrictHostKeyChecking=yes",
-        "IgnoreUnknown=KnownHostsCommand",  # younger than the oldest client we meet
-        "KnownHostsCommand=none",
         "VerifyHostKeyDNS=no",
         "NoHostAuthenticationForLocalhost=no",
         "CheckHostIP=no",

@@ -1,5 +1,5 @@
 # This file also runs on the machine, on Python 3.8, over names that need not be text: os, not pathlib.
-# ruff: noqa: PTH115, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH115, PTH118, PTH120, PTH123
 """Carry a tree as a tar stream: the half that runs on the machine, and here, so that both ends speak the same tar.
 
 Standard library only, Python 3.8 or newer, imports nothing of ours: its source travels to the machine. The reader takes
@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 CHUNK = 1 << 20
-ABSENT, REFUSED = 3, 4  # exit codes
+REFUSED = 4
+"""The exit code of a half that was refused something."""
 
 _BLOCK = 512
 _LONGEST_RECORDS = 1 << 16
@@ -96,25 +96,6 @@ def stays_inside(name: str, target: str) -> bool:
     return is_plain and up <= name.count("/")
 
 
-def scan(root: str) -> list[Entry]:
-    """Return `root` itself as "." and all below it, sorted; sockets, FIFOs and devices are no data and stay behind."""
-    first = describe(root, ".")
-    if first is None:
-        raise RefusedError(f"{shown(root)} is neither a file nor a folder")
-    below: list[Entry] = []
-    waiting = [""] if first.kind == "folder" else []
-    while waiting:
-        prefix = waiting.pop()
-        for item in os.listdir(os.path.join(root, prefix)):
-            entry = describe(root, prefix + item)
-            if entry is not None:
-                below.append(entry)
-                if entry.kind == "folder":
-                    waiting.append(prefix + item + "/")
-    total = first.size + sum(entry.size for entry in below)
-    return [first._replace(total=total), *sorted(below)]
-
-
 def content_of(root: str, entry: Entry) -> Iterator[bytes]:
     """Hand out a file's content, exactly `entry.size` bytes.
 
@@ -138,22 +119,27 @@ def content_of(root: str, entry: Entry) -> Iterator[bytes]:
             raise RefusedError(changed)
 
 
-def pack(root: str, entries: Iterable[Entry], write: Callable[[bytes], object], sent: Callable[[int], object]) -> None:
-    """Write the entries as a tar stream; `sent` is told the size of each piece of content.
+def pack(
+    contents: Iterable[tuple[Entry, Iterator[bytes]]], write: Callable[[bytes], object], sent: Callable[[int], object]
+) -> None:
+    """Write entries with their content (exactly `size` bytes of it) as a tar stream; `sent` is told each piece's size."""
+    for entry, content in contents:
+        write(_header(entry))
+        for chunk in content:
+            write(chunk)
+            sent(len(chunk))
+        write(bytes(-entry.size % _BLOCK))
+    write(bytes(2 * _BLOCK))
+
+
+def with_content(root: str, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+    """Hand out each entry with its content.
 
     Raises:
         RefusedError: a file changed or cannot be read.
     """
     for entry in entries:
-        write(_header(entry))
-        if entry.kind != "file":
-            continue
-        pieces = content_of(root, entry)
-        for chunk in named(entry.name, pieces):
-            write(chunk)
-            sent(len(chunk))
-        write(bytes(-entry.size % _BLOCK))
-    write(bytes(2 * _BLOCK))
+        yield entry, named(entry.name, content_of(root, entry)) if entry.kind == "file" else iter(())
 
 
 def named(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -268,18 +254,3 @@ def _content(source: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _exactly(source: BinaryIO, size: int) -> bytes:
     return b"".join(_content(source, size))
-
-
-def main(source: str) -> int:
-    """Write the tree there to standard output; return the exit code."""
-    root = os.path.realpath(source)
-    if not os.path.lexists(root):
-        return ABSENT
-    try:
-        with open(1, "wb", buffering=CHUNK, closefd=False) as out:
-            pack(root, scan(root), out.write, lambda _: None)
-    except (RefusedError, OSError) as error:
-        # What is still buffered is sent now, but the end of the stream is not: nobody takes it for whole.
-        print(getattr(error, "strerror", None) or error, file=sys.stderr)
-        return REFUSED
-    return 0

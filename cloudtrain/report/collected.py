@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-OWN_FILES = frozenset({"run.json", "report.html", "job.json", "job.log", "samples.jsonl", "state.json", "supervisor.log"})
-"""Names at the top of a run folder that are the run's own and not the job's."""
+from ..model.run import OWN_FILES
 
 _MOST_FILES = 20_000
 

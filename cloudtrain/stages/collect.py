@@ -1,49 +1,76 @@
 """Collect: the outputs, the log and the samples, to the run's folder here. Also after a failed job."""
 
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..model.errors import RemoteFileError
+from ..model.errors import RemoteFileError, TransferError
 from ..model.event import Note, Progress, Tell
 from ..model.spec import JobSpec
 from ..remote.base import Remote
 
 
-def collect(job: JobSpec, run_home: PurePosixPath, folder: Path, remote: Remote, tell: Tell) -> list[str]:
-    """Bring everything back and return the names of the outputs that came. Safe to repeat.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came, and what exists there and did not come: the outputs by name, with the reason."""
+
+    names: tuple[str, ...]
+    missed: tuple[str, ...]
+
+
+def collect(job: JobSpec, run_home: PurePosixPath, folder: Path, remote: Remote, tell: Tell) -> Collected:
+    """Bring the outputs back, each on its own: one that cannot come keeps none of the others. Safe to repeat.
 
     What an earlier call brought is moved aside (`results.1`), never overwritten.
 
     Raises:
-        TransferError: something exists there and did not arrive.
+        HostUnreachableError: the line broke; calling again over a new one is safe.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    names: list[str] = []
+    missed: list[str] = []
+    for name in job.outputs:
+        try:
+            _bring_output(run_home / "work" / name, folder / name, remote, tell)
+            names.append(name)
+        except RemoteFileError:
+            tell(Note(f"The job made no {name}.", "warning"))
+        except (TransferError, OSError) as error:
+            missed.append(f"{name}: {error}")
+            tell(Note(f"{name} could not be collected: {error}", "warning"))
+    return Collected(tuple(names), tuple(missed))
+
+
+def collect_log(run_home: PurePosixPath, folder: Path, remote: Remote) -> None:
+    """Bring what is missing here of the log and the samples. Only for the process that looks after the run.
+
+    Two that append to one file would repeat some bytes and, going on where it ends, miss others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("job.log", "samples.jsonl"):
         _bring_growing_file(run_home / name, folder / name, remote)
-    return [name for name in job.outputs if _bring_output(run_home / "work" / name, folder / name, remote, tell)]
 
 
 def _bring_growing_file(there: PurePosixPath, here: Path, remote: Remote) -> None:
-    """Append what is missing here of a file that only grows."""
-    size = here.stat().st_size if here.exists() else 0
-    try:
-        rest = remote.read(there, offset=size)
-    except RemoteFileError:
-        return  # A job that never started has neither log nor samples.
     with here.open("ab") as out:
-        out.write(rest)
+        while True:
+            try:
+                rest = remote.read(there, offset=out.tell())
+            except RemoteFileError:
+                return  # A job that never started has neither log nor samples.
+            if not rest:
+                return
+            out.write(rest)
 
 
-def _bring_output(there: PurePosixPath, here: Path, remote: Remote, tell: Tell) -> bool:
+def _bring_output(there: PurePosixPath, here: Path, remote: Remote, tell: Tell) -> None:
     incoming = here.with_name(f".{here.name}.incoming")
     here.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        remote.pull(there, incoming, lambda done, total: tell(Progress("collect", done, total)))
-    except RemoteFileError:
-        tell(Note(f"The job made no {there.name}.", "warning"))
-        return False
+    left = remote.pull(there, incoming, lambda done, total: tell(Progress("collect", done, total)))
     if here.exists():
         here.rename(_free_name(here))
     incoming.rename(here)
-    return True
+    for name in left:
+        tell(Note(f"{there.name}/{name} stays behind: it is no file of its own, or leads out of {there.name}.", "warning"))
 
 
 def _free_name(path: Path) -> Path:

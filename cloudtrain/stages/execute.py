@@ -20,6 +20,9 @@ GRACE_S = 30.0
 SAMPLE_EVERY_S = 2.0
 """Seconds between two samples of CPU, memory and GPUs."""
 
+RECONNECT_PAUSE_S = 1.0
+"""Seconds before a broken line is tried again, so that one that breaks at once is not tried in a frenzy."""
+
 RECONNECT_FOR_S = 600.0
 """How long a broken line is tried again before the machine counts as lost, in seconds."""
 
@@ -91,6 +94,7 @@ def follow(
 
     Raises:
         HostUnreachableError: the line broke and did not come back.
+        RemoteError: the machine came back and knows nothing of the run.
     """
     while True:
         try:
@@ -99,7 +103,9 @@ def follow(
         except HostUnreachableError as error:
             tell(Note(f"The line broke ({error.message}); the job goes on. Reconnecting …", "warning"))
             started = clock.monotonic()
+            clock.sleep(RECONNECT_PAUSE_S)
             guest = reconnect()
+            guest.state(run_home)  # A machine that answers and knows nothing of the run must not be asked for ever.
             tell(Note(f"Reconnected after {clock.monotonic() - started:.0f} s."))
 
 

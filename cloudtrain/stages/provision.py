@@ -66,14 +66,13 @@ def provision(
         if order.offer.region in full_regions:
             continue
         try:
-            instance = _launch(order, provider, ledger)
+            instance = _launch(order, provider, ledger, on_launched)
         except (NoCapacityError, QuotaExceededError) as error:
             refused.append(_refusal(order.offer, error))
             tell(Note(f"{refused[-1]}; trying the next offer.", "warning"))
             if isinstance(error, QuotaExceededError):
                 full_regions.add(order.offer.region)
         else:
-            on_launched(instance, order.offer)
             ready = armed_and_running(instance, order.lease.deadline, provider, clock)
             return Provisioned(ready, order.offer, order.lease)
     raise NoOfferFitsError(
@@ -131,7 +130,7 @@ def _refusal(offer: Offer, error: ProviderError) -> str:
     return f"{kind}: {offer.instance_type} in {offer.zone or offer.region}: {error.message}"
 
 
-def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger) -> Instance:
+def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger, on_launched: Callable[[Instance, Offer], None]) -> Instance:
     """Write the order down, then ask. An error that says nothing certain is answered by looking for the token."""
     if order.token not in {known.token for known in ledger.open_intents()}:
         ledger.intend(order)
@@ -144,6 +143,8 @@ def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger) -> Instance:
         _end_what_may_exist(order, provider, error)
         ledger.settle(order.token, None)
         raise
+    # The intent stays open until somebody answers for the machine: in between a Ctrl-C finds one or the other.
+    on_launched(instance, order.offer)
     ledger.settle(order.token, instance.ref)
     return instance
 

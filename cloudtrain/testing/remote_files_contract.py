@@ -170,12 +170,43 @@ class RemoteFilesContract:
         assert names(tmp_path) == []
 
     @pytest.mark.parametrize("target", ["../outside", "/etc/passwd", "inner/../../outside"])
-    def test_a_link_that_leaves_is_refused_and_nothing_stays_behind(self, remote: Remote, tmp_path: Path, target: str) -> None:
+    def test_a_link_that_leaves_stays_behind_and_all_else_comes(self, remote: Remote, tmp_path: Path, target: str) -> None:
         assert remote.run(["mkdir", "-p", "results/inner"]).exit_code == 0
         remote.write(remote.home / "results" / "a", b"new")
         remote.write(remote.home / "outside", b"outside")
         assert remote.run(["ln", "-s", target, "results/link"]).exit_code == 0
-        with pytest.raises(TransferError, match="link"):
+        assert remote.pull(remote.home / "results", tmp_path / "back") == ("link",)
+        assert names(tmp_path) == ["back"]
+        assert set(snapshot(tmp_path / "back")) == {"a", "inner"}
+        assert (tmp_path / "back" / "a").read_bytes() == b"new"
+
+    def test_when_all_comes_nothing_is_told_to_be_left(self, remote: Remote, tmp_path: Path) -> None:
+        remote.push(gather(plant(tmp_path / "planted"), ["."]), remote.home / "work")
+        assert remote.pull(remote.home / "work", tmp_path / "back") == ()
+
+    def test_a_name_that_stays_behind_is_told_from_the_source_on(self, remote: Remote, tmp_path: Path) -> None:
+        script = "mkdir -p results/in/ner && cd results/in/ner && mkfifo 'a pipe' $(printf 'b\\033') && echo x > kept"
+        assert remote.run(["sh", "-c", script]).exit_code == 0
+        assert remote.pull(remote.home / "results", tmp_path / "back") == ("in/ner/a pipe", "'in/ner/b\\x1b'")
+        assert names(tmp_path / "back" / "in" / "ner") == ["kept"]
+
+    def test_a_file_that_grows_meanwhile_comes_as_long_as_it_was(self, remote: Remote, tmp_path: Path) -> None:
+        remote.write(remote.home / "results" / "a", b"first")
+        remote.write(remote.home / "results" / "log", b"line\n" * 1_000)
+        grown: list[int] = []
+
+        def grow(done: int, total: int) -> None:
+            if not grown:
+                grown.append(remote.run(["sh", "-c", "echo more >> results/log"]).exit_code)
+
+        assert remote.pull(remote.home / "results", tmp_path / "back", grow) == ()
+        assert grown == [0]
+        assert (tmp_path / "back" / "log").read_bytes() == b"line\n" * 1_000
+
+    @pytest.mark.parametrize("make", ["mkfifo {0}", "ln -s {0} {0}"])
+    def test_a_source_that_cannot_travel_at_all_is_no_success(self, remote: Remote, tmp_path: Path, make: str) -> None:
+        assert remote.run(["sh", "-c", make.format("results")]).exit_code == 0
+        with pytest.raises((TransferError, RemoteFileError)):
             remote.pull(remote.home / "results", tmp_path / "back")
         assert names(tmp_path) == []
 
@@ -188,7 +219,7 @@ class RemoteFilesContract:
     def test_special_files_and_special_bits_stay_behind(self, remote: Remote, tmp_path: Path) -> None:
         script = "mkdir results && cd results && mkfifo pipe && echo x > tool && chmod 6755 tool"
         assert remote.run(["sh", "-c", script]).exit_code == 0
-        remote.pull(remote.home / "results", tmp_path / "back")
+        assert remote.pull(remote.home / "results", tmp_path / "back") == ("pipe",)
         assert names(tmp_path / "back") == ["tool"]
         assert stat.S_IMODE((tmp_path / "back" / "tool").stat().st_mode) == 0o755
 

@@ -32,4 +32,10 @@ def test_an_import_of_a_neighbour_stands_on_one_line(path: Path) -> None:
 
 
 def test_there_are_some() -> None:
-    assert [path.stem for path in FILES] == ["file_there", "landing_there", "runner_there", "tar_there"]
+    assert [path.stem for path in FILES] == [
+        "file_there",
+        "landing_there",
+        "leaving_there",
+        "runner_there",
+        "tar_there",
+    ]

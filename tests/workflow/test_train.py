@@ -289,8 +289,8 @@ def test_results_that_cannot_come_home_keep_the_machine_under_its_lease(world: W
 def test_a_full_disk_or_a_refused_archive_keeps_no_machine_alive(world: World, error: Exception) -> None:
     world.on_line.append(lambda remote: remote.fail_next("pull", error))
     run = workflow.train(world.job(TRAIN), MACHINE, world.tools)
-    assert "Not everything could be collected" in world.notes
-    assert run.phase is RunPhase.CLOSED
+    assert "results could not be collected" in world.notes
+    assert (run.outcome, run.phase) == (Outcome.FAILED, RunPhase.CLOSED)
     assert nothing_bills(world)
 
 
