@@ -170,7 +170,8 @@ def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
     facts = dict(guest.facts())
     journey.record["machine_facts"] = facts
     files = choose_files(job)
-    with journey.stage("upload", f"{len(files.entries)} files, {files.total_bytes} bytes"):
+    count = len(files.entries)
+    with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
         upload(files, home / "work", journey.remote, tools.tell)
     with journey.stage("prepare", job.framework.value):
         environment = prepare(job, home / "work", guest, tools.tell)

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
-from . import frameworks, gpus, installer, requirements
+from . import frameworks, gpus, installer, local_content, requirements
 from .frameworks import Choice, Platform
 from .installer import Order
 from .pip_settings import PipSettings
@@ -22,7 +22,7 @@ from .requirements import Requirements
 
 Tell = Callable[[str], None]
 
-_FORMAT = 1  # of what the marker says and the key covers
+_FORMAT = 2  # of what the marker says and the key covers
 _MARKER = ".ready"
 
 
@@ -58,7 +58,7 @@ def prepare(cache: str, wish: Wish, tell: Tell) -> Ready:
     choice = frameworks.choose(wish.framework, wanted, here, settings.name_sources)
     for remark in choice.remarks:
         tell(remark)
-    folder = os.path.join(cache, "envs", _key(wish, wanted, choice, here))
+    folder = os.path.join(cache, "envs", _key(wish, wanted, choice, here, settings))
     return _cached(folder) or _make(folder, wish, choice, settings, tell)
 
 
@@ -78,14 +78,17 @@ def _make(folder: str, wish: Wish, choice: Choice, settings: PipSettings, tell: 
             raise
 
 
-def _key(wish: Wish, wanted: Requirements, choice: Choice, here: Platform) -> str:
+def _key(wish: Wish, wanted: Requirements, choice: Choice, here: Platform, settings: PipSettings) -> str:
     """Return a name that two jobs share exactly when one environment serves both."""
     content = {
         "format": _FORMAT,
         "packages": choice.packages,
         "extra_index": choice.extra_index,
         "requirements": wanted.lines,
-        "work": wish.work if wanted.has_local_paths else None,
+        # A package taken from a folder may go on living there; one taken from a file is copied.
+        "work": None if all(map(os.path.isfile, wanted.local_paths)) else wish.work,
+        "local": [local_content.digest(path) for path in (*wanted.local_paths, *wanted.find_links)],
+        "sources": settings.sources(wish.work),
         "python": [platform.python_implementation(), sys.version, sys.base_prefix],
         "platform": [here.system, here.machine, here.has_nvidia],
     }

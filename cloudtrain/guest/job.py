@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any, Mapping
@@ -113,8 +114,8 @@ def _seconds(content: Mapping[str, Any], name: str) -> float | None:
     value = content.get(name)
     if value is None:
         return None
-    # JSON's true is a number to Python, and a deadline of NaN would never come.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value < 0:
+    # JSON's true is a number to Python, and a deadline of NaN or Infinity would never come.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
         raise GuestError(f"job.json: {name} is no number of seconds")
     return float(value)
 

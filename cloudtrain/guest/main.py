@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -136,7 +137,7 @@ def _add(commands: Any, name: str, call: Callable[[argparse.Namespace], int], *a
 def _at_least_zero(kind: Callable[[str], float]) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)
-        if not value >= 0:
+        if not (value >= 0 and math.isfinite(value)):
             raise ValueError(text)
         return value
 

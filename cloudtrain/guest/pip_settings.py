@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import sys
 from typing import Mapping
 from urllib.parse import unquote, urlsplit
+
+from . import local_content
 
 # pip's setting; uv's variable; older names of the latter; what stands between several entries ("" where there is but one).
 _TRANSLATED = (
@@ -21,6 +24,7 @@ _TRANSLATED = (
 )
 _SOURCES = ("find-links", "index-url", "extra-index-url", "no-index")
 _UV_SOURCES = ("UV_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
+_UV_LIMITS = ("UV_CONSTRAINT", "UV_OVERRIDE")
 _TRUE = ("1", "y", "yes", "t", "true", "on")
 
 
@@ -47,6 +51,15 @@ class PipSettings:
     def forbid_index(self) -> bool:
         """Say whether pip may use no index at all."""
         return self._settings.get("no-index", "").lower() in _TRUE
+
+    def sources(self, work: str) -> dict[str, list[list[str]]]:
+        """Return every setting of where packages come from and which may, each entry with a digest of what lies there.
+
+        Relative paths count from `work`. Names and passwords in addresses are left out: with new ones it is the same place.
+        """
+        told = {name: self._entries(name) for name in (*_SOURCES, "constraint")}
+        told.update((name, re.split(r"[\s,]+", self._environ.get(name, "").strip())) for name in (*_UV_SOURCES, *_UV_LIMITS))
+        return {name: [_identity(entry, work) for entry in entries if entry] for name, entries in told.items() if any(entries)}
 
     def for_uv(self) -> dict[str, str]:
         """Return the variables that tell uv the same; what the person told uv itself is left alone."""
@@ -97,6 +110,13 @@ def _read(path: str, section: str) -> dict[str, str]:
     if not parser.has_section(section):
         return {}
     return {name.lower().replace("_", "-"): value for name, value in parser.items(section)}
+
+
+def _identity(entry: str, work: str) -> list[str]:
+    path = local_content.path_of(entry, work)
+    if path is None:
+        return [re.sub(r"://[^/]*@", "://", entry), ""]
+    return [path if os.path.isabs(entry) else entry, local_content.digest(path)]
 
 
 def _may_exist(entry: str) -> bool:

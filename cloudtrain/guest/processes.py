@@ -18,7 +18,8 @@ def boot_id() -> str:
     """Return what distinguishes this boot of the machine from every other one, or "" where nobody can tell."""
     with contextlib.suppress(OSError), open(_PROC + "/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
-    return _ask("sysctl", "-n", "kern.boottime")
+    # macOS moves its boot's time when its clock is set; the session's own name stays.
+    return _ask("sysctl", "-n", "kern.bootsessionuuid") or _ask("sysctl", "-n", "kern.boottime")
 
 
 def start_mark(pid: int) -> str:
@@ -117,8 +118,12 @@ def _environment(pid: int) -> list[bytes]:
 
 
 def _ask(*argv: str) -> str:
+    # Two terminals of different language and time zone must read the same answer.
+    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
     try:
-        answer = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5)
+        answer = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5, env=env
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return answer.stdout.decode("utf-8", "replace").strip()

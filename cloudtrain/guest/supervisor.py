@@ -43,6 +43,7 @@ class Supervisor:
         self._log = LogWriter(os.path.join(job.run, "job.log"))
         self._inbox = Inbox(job.run)
         self._deadline = Deadline(job.deadline)
+        self._is_time_up = False
         self._selector = selectors.DefaultSelector()
         self._pipe: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -160,14 +161,21 @@ class Supervisor:
             self._note_end(child.returncode)
             if processes.group_exists(child.pid):  # what the command left running has lost its reason to be
                 self._end("job", Request(signal.SIGTERM, self._job.grace_s))
-        remaining = self._deadline.remaining_s()
-        if remaining is not None and remaining <= 0 and not self._asked_by:
-            self._end("deadline", Request(signal.SIGTERM, self._job.grace_s))
+        self._keep_deadline()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             _note("KILL to the job")
             processes.send(child.pid, signal.SIGKILL)
             self._kill_at = None
             self._leave_at = time.monotonic() + _BURIAL_S
+
+    def _keep_deadline(self) -> None:
+        """End the job when its time is up, whoever asked before: their signal may have meant nothing to it."""
+        remaining = self._deadline.remaining_s()
+        if self._is_time_up or remaining is None or remaining > 0:
+            return
+        self._is_time_up = True
+        if self._leave_at is None:  # else it was killed, or only its log is waited for
+            self._end("deadline", Request(signal.SIGTERM, self._job.grace_s))
 
     def _note_end(self, code: int) -> None:
         self._state.ended_at = iso(time.time())
@@ -191,7 +199,7 @@ class Supervisor:
             return _TICK_S
         moments = [_LOOK_S]
         remaining = self._deadline.remaining_s()
-        if remaining is not None and not self._asked_by:
+        if remaining is not None and not self._is_time_up:
             moments.append(remaining)
         if self._kill_at is not None:
             moments.append(self._kill_at - time.monotonic())

@@ -96,3 +96,29 @@ def test_no_file_is_read_when_pip_shall_read_none(monkeypatch) -> None:
     monkeypatch.undo()
     assert pip_settings._files({"PIP_CONFIG_FILE": os.devnull}) == []
     assert "/etc/pip.conf" in pip_settings._files({}) or os.uname().sysname == "Darwin"
+
+
+def test_sources_say_where_packages_come_from(tmp_path) -> None:
+    told = {
+        "PIP_INDEX_URL": "https://me:word@one.invalid/simple",
+        "PIP_EXTRA_INDEX_URL": "https://two.invalid/simple",
+        "UV_INDEX": "https://three.invalid/simple",
+        "PIP_CONSTRAINT": "limits.txt",
+        "PIP_TIMEOUT": "7",
+    }
+    (tmp_path / "limits.txt").write_text("torch<3")
+    sources = PipSettings(told).sources(str(tmp_path))
+    assert sources["index-url"] == [["https://one.invalid/simple", ""]]
+    assert sources["extra-index-url"] == [["https://two.invalid/simple", ""]]
+    assert sources["UV_INDEX"] == [["https://three.invalid/simple", ""]]
+    assert set(sources) == {"index-url", "extra-index-url", "UV_INDEX", "constraint"}
+    (tmp_path / "limits.txt").write_text("torch<2")
+    assert PipSettings(told).sources(str(tmp_path))["constraint"] != sources["constraint"]
+
+
+def test_sources_change_with_what_lies_in_find_links(tmp_path) -> None:
+    settings = PipSettings({"PIP_FIND_LINKS": "wheels"})
+    (tmp_path / "wheels").mkdir()
+    empty = settings.sources(str(tmp_path))
+    (tmp_path / "wheels" / "a-1-py3-none-any.whl").touch()
+    assert settings.sources(str(tmp_path)) != empty

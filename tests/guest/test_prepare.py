@@ -174,6 +174,53 @@ def test_packages_of_the_job_s_own_folder_belong_to_that_folder(machine, fake_uv
     assert other["python"] != first["python"]
 
 
+@pytest.mark.parametrize("line", ["vendor/tinything", "--find-links=vendor"])
+def test_changed_content_makes_another_environment(machine, fake_uv, tmp_path, wheels, line) -> None:
+    vendor = tmp_path / "work" / "vendor"
+    (vendor / "tinything").mkdir(parents=True)
+    (vendor / "tinything" / "setup.py").write_text("one")
+    shutil.copy(wheels / "tinything-1.0-py3-none-any.whl", vendor)
+    # The stand-in installs each word of the file: let it find a wheel for each of them.
+    for word in ("vendor/tinything", "--find-links=vendor"):
+        target = tmp_path / "links" / f"{word}-1.whl"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(wheels / "tinything-1.0-py3-none-any.whl", target)
+    machine.env["PIP_FIND_LINKS"] = str(tmp_path / "links")
+    (tmp_path / "work" / "requirements.txt").write_text(line + "\n")
+    first = prepare(machine, tmp_path)[-1]
+    assert prepare(machine, tmp_path)[-1]["cached"] is True
+    (vendor / "tinything" / "setup.py").write_text("two")
+    other = prepare(machine, tmp_path)[-1]
+    assert (other["event"], other["cached"]) == ("ready", False)
+    assert other["python"] != first["python"]
+
+
+def test_changed_wheel_makes_another_environment_and_its_place_does_not(machine, fake_uv, tmp_path, wheels) -> None:
+    wheel = tmp_path / "work" / "own-1.whl"
+    shutil.copy(wheels / "tinything-1.0-py3-none-any.whl", wheel)
+    shutil.copy(wheel, tmp_path / "own-1.whl-1.whl")
+    machine.env["PIP_FIND_LINKS"] = str(tmp_path / "links")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "own-1.whl-1.whl").rename(tmp_path / "links" / "own-1.whl-1.whl")
+    (tmp_path / "work" / "requirements.txt").write_text("own-1.whl\n")
+    first = prepare(machine, tmp_path)[-1]
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copytree(tmp_path / "work", tmp_path / "elsewhere" / "work")
+    wish = {"framework": "none", "requirements": "requirements.txt"}
+    moved = machine.call("prepare", tmp_path / "cache", tmp_path / "elsewhere" / "work", stdin=wish)
+    assert json.loads(moved.stdout.splitlines()[-1])["python"] == first["python"]
+    wheel.write_bytes(b"another")
+    assert prepare(machine, tmp_path)[-1]["python"] != first["python"]
+
+
+def test_other_package_source_makes_another_environment(machine, fake_uv, tmp_path) -> None:
+    first = prepare(machine, tmp_path)[-1]
+    machine.env["PIP_EXTRA_INDEX_URL"] = "https://other.invalid/simple"
+    other = prepare(machine, tmp_path)[-1]
+    assert (other["event"], other["cached"]) == ("ready", False)
+    assert other["python"] != first["python"]
+
+
 def test_failure_tells_the_installer_s_last_words_and_leaves_nothing(machine, fake_uv, tmp_path) -> None:
     (tmp_path / "work" / "requirements.txt").write_text("no-such-thing\n")
     *progress, failed = prepare(machine, tmp_path)

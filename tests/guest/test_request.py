@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from cloudtrain.guest import processes
 
 
@@ -71,6 +73,25 @@ def test_deadline_ends_the_job(make_run) -> None:
     run.start()
     state = run.wait()
     assert (state["phase"], state["signal"], state["ended_by"]) == ("ended", "SIGTERM", "deadline")
+
+
+def test_deadline_ends_the_job_that_an_earlier_request_did_not(make_run) -> None:
+    run = make_run("exec sleep 1000", deadline=1.0)
+    harmless = {"signal": signal.SIGCONT, "grace_s": 1000.0}
+    (run.path / "requests.jsonl").write_text(json.dumps(harmless) + "\n")  # read before the clock is
+    run.start()
+    state = run.wait()
+    assert (state["signal"], state["ended_by"]) == ("SIGTERM", "request")
+    said = (run.path / "supervisor.log").read_text()
+    assert said.count("SIGTERM to the job, KILL 5 s later (asked by: deadline)") == 1
+
+
+@pytest.mark.parametrize("grace", ["inf", "nan", "-1"])
+def test_grace_that_never_ends_is_refused(make_run, grace) -> None:
+    run = make_run("true")
+    done = run.guest.call("signal", run.path, "TERM", f"--grace={grace}")
+    assert done.returncode == 1
+    assert "--grace" in json.loads(done.stdout)["error"]
 
 
 def test_request_is_heard_though_the_asker_s_own_signals_were_blocked(make_run) -> None:

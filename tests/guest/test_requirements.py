@@ -57,11 +57,12 @@ def test_files_that_include_each_other_end(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["./pkg", "-e .", "-e ./pkg[extra]", "pkg @ file:///somewhere", "../pkg", "/abs/p", "--editable=."]
+    "line",
+    ["./pkg", "-e .", "-e ./pkg[extra]", "pkg @ file:///somewhere", "../pkg", "/abs/p", "--editable=.", "pkg @ ./pkg"],
 )
 def test_local_path_is_told(tmp_path, line) -> None:
     (tmp_path / "requirements.txt").write_text(line)
-    assert requirements.read(str(tmp_path), "requirements.txt").has_local_paths
+    assert requirements.read(str(tmp_path), "requirements.txt").local_paths
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_local_path_is_told(tmp_path, line) -> None:
 )
 def test_what_comes_from_elsewhere_is_not_local(tmp_path, line) -> None:
     (tmp_path / "requirements.txt").write_text(line)
-    assert not requirements.read(str(tmp_path), "requirements.txt").has_local_paths
+    assert not requirements.read(str(tmp_path), "requirements.txt").local_paths
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,39 @@ def test_comments_and_blank_lines_change_nothing(tmp_path) -> None:
 def test_absent_file_is_said(tmp_path) -> None:
     with pytest.raises(GuestError, match=r"nothing\.txt cannot be read"):
         requirements.read(str(tmp_path), "nothing.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("vendor/mypkg", "vendor/mypkg"),
+        ("vendor/mypkg[fast,dev] ; python_version > '3'", "vendor/mypkg"),
+        ("./vendor/mypkg[fast]", "vendor/mypkg"),
+        ("mypkg-1.0-py3-none-any.whl", "mypkg-1.0-py3-none-any.whl"),
+        ("mypkg-1.0.tar.gz[fast] --hash=sha256:00", "mypkg-1.0.tar.gz"),
+        ("mypkg-1.0.zip", "mypkg-1.0.zip"),
+        ("-e vendor/mypkg", "vendor/mypkg"),
+        ("-e file:vendor/mypkg#egg=mypkg", "vendor/mypkg"),
+        ("mypkg @ file:vendor/my%20pkg", "vendor/my pkg"),
+    ],
+)
+def test_path_of_a_local_package(tmp_path, line, path) -> None:
+    (tmp_path / "requirements.txt").write_text(line + "\n")
+    assert requirements.read(str(tmp_path), "requirements.txt").local_paths == [str(tmp_path / path)]
+
+
+@pytest.mark.parametrize("line", ["vendor/mypkg", "mypkg-1.0.tar.gz", "torch-2.0.zip"])
+def test_path_is_not_read_as_a_name(tmp_path, line) -> None:
+    assert names_in(tmp_path, line) == set()
+
+
+def test_comment_that_ends_in_a_backslash_hides_no_line(tmp_path) -> None:
+    assert names_in(tmp_path, "# see C:\\wheels\\\ntorch\n  # and \\\njax\n") == {"torch", "jax"}
+
+
+def test_find_links_count_from_the_file_and_from_the_job_s_folder(tmp_path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "more.txt").write_text("--find-links=wheels\n-f https://example.invalid/wheels\n")
+    (tmp_path / "requirements.txt").write_text("-r sub/more.txt\n")
+    found = requirements.read(str(tmp_path), "requirements.txt")
+    assert found.find_links == [str(tmp_path / "sub" / "wheels"), str(tmp_path / "wheels")]

@@ -203,6 +203,7 @@ def test_secrets_that_are_none_are_refused_and_not_repeated(make_run, secrets) -
         ("{", "is not JSON"),
         ('{"command": "true", "deadline": true}', "deadline is no number of seconds"),
         ('{"command": "true", "grace_s": NaN}', "grace_s is no number of seconds"),
+        ('{"command": "true", "grace_s": Infinity}', "grace_s is no number of seconds"),
         ('{"command": "true", "env": {"A": 1}}', "the value of A is not text"),
     ],
 )
