@@ -117,3 +117,11 @@ def test_prices_plans_and_checks_need_no_account(shell: Shell) -> None:
     shell.type("check")
     shell.type("check", "aws", exit_code=3)
     assert shell.type("version").stdout.strip()
+
+
+def test_closed_streams_are_no_error(shell: Shell) -> None:
+    command = f"exec {sys.executable} -m cloudtrain train local -- true >&- 2>&-"
+    done = subprocess.run(["sh", "-c", command], cwd=shell.folder, env=shell._environ, check=False, timeout=120)
+    assert done.returncode == 0
+    (run,) = (shell.folder / "runs").iterdir()
+    assert json.loads((run / "run.json").read_text())["outcome"] == "succeeded"

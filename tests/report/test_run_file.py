@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,3 +78,12 @@ def test_a_file_of_absurd_size_is_not_read(tmp_path: Path) -> None:
         file.truncate(17 * 1024 * 1024)
     with pytest.raises(CloudtrainError, match="too large"):
         read_run_file(tmp_path)
+
+
+def test_the_umask_says_who_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        written = write_run_file(tmp_path, {"id": "x"})
+    finally:
+        os.umask(before)
+    assert written.stat().st_mode & 0o777 == 0o600

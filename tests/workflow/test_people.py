@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cloudtrain import machines, workflow
+from cloudtrain import machines, watching, workflow
 from cloudtrain.model.errors import ConfigError, RunFailedError, RunHeldError, TransferError
 from cloudtrain.model.event import LogChunk, StageStarted
 from cloudtrain.model.instance import Instance, InstanceState
@@ -150,3 +150,10 @@ def test_without_a_place_for_results_nothing_is_rented(world: World) -> None:
     with pytest.raises(ConfigError, match="no place"):
         workflow.train(job, replace(MACHINE, name="other"), world.tools)
     assert not world.provider.list_owned()
+
+
+def test_pulling_leaves_the_log_to_whoever_looks_after_the_run(world: World) -> None:
+    run = workflow.train(world.job("mkdir results; echo begun; sleep 600"), MACHINE, world.tools, detach=True)
+    (run.folder / "job.log").write_bytes(b"as far as we came\n")
+    watching.pull(world.ledger.run(run.id), world.tools)
+    assert (run.folder / "job.log").read_bytes() == b"as far as we came\n"
