@@ -56,7 +56,12 @@ MarketOption = Annotated[Market | None, typer.Option("--market", help="How the m
 Gpus = Annotated[int | None, typer.Option("--gpus", metavar="N", min=0, help="The least number of GPUs.", show_default=False)]
 IdleTimeout = Annotated[
     str | None,
-    typer.Option("--idle-timeout", metavar="TIME", help="End a machine that does nothing for so long.", show_default=False),
+    typer.Option(
+        "--idle-timeout",
+        metavar="TIME",
+        help="End a rented machine that does nothing for so long; nothing acts on it yet.",
+        show_default=False,
+    ),
 ]
 EnvironmentOption = Annotated[
     list[str] | None,

@@ -111,7 +111,10 @@ class JobFile(Section):
     )
     idle_timeout: DurationOrNever = Field(
         default=DEFAULT_IDLE_TIMEOUT_S,
-        description="How long the machine may do nothing before it ends. `never` switches this off, not the deadline.",
+        description=(
+            "How long the machine may do nothing before it ends. `never` switches this off, not the deadline. "
+            "Read and kept: nothing acts on it yet."
+        ),
         examples=["20m"],
     )
     on_finish: OnFinish = Field(
