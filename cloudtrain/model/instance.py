@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from .lease import Lease
+from .lease import GuestEnd, Lease
 from .offer import Offer
-from .spec import MachineSpec
+from .spec import MachineSpec, Market, OnFinish
 
 
 class InstanceState(StrEnum):
@@ -93,6 +93,8 @@ class Instance:
         usd_per_hour: price while running, or None when unknown.
         usd_per_month_stopped: what its disks and addresses cost per month while stopped, USD.
         deadline: as read back from the machine or the cloud; None means nothing was found armed.
+        market: how it was bought; a reclaimed machine is a spot machine.
+        guest_end: what the machine itself can do to end its bill.
     """
 
     ref: InstanceRef
@@ -107,6 +109,8 @@ class Instance:
     usd_per_month_stopped: float = 0.0
     launched_at: datetime | None = None
     deadline: datetime | None = None
+    market: Market = Market.ON_DEMAND
+    guest_end: GuestEnd = GuestEnd.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ class LaunchOrder:
         token: unique; the same token never makes two machines. At most 64 ASCII letters, digits and dashes.
         owner: a name for the person and computer, written into the machine's tags.
         run_id: the run it is for, or "" when a person starts a machine by name.
+        at_deadline: TERMINATE or STOP: what the deadline does to the machine. Spot machines can only be terminated.
+        checkpoints: object storage folder ("s3://bucket/prefix") the machine itself may read and write, or "" for none.
     """
 
     token: str
@@ -126,14 +132,42 @@ class LaunchOrder:
     owner: str
     disk_gb: int | None = None
     run_id: str = ""
+    at_deadline: OnFinish = OnFinish.TERMINATE
+    checkpoints: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something of ours that is no machine and may cost: a disk, an address, a group, a schedule, a role."""
+    """Something of ours that is no machine and may cost: a disk, an address, a group, a schedule, a role.
+
+    Attributes:
+        owner: who ordered the machine it was made for; "" when nothing says so.
+        token: the order it was made for; "" when nothing says so.
+    """
 
     provider: str
     kind: str
     id: str
     region: str = ""
     usd_per_month: float = 0.0
+    owner: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a launch would make, as far as the cloud tells before money is spent.
+
+    Attributes:
+        image: the image's name and what it holds, in words for a person.
+        disk_gb: size of the boot disk, GiB.
+        usd_per_month_stopped: what the machine would cost per month while stopped, USD.
+        quota: what the account's limit says, in words for a person ("8 of 64 vCPU used"), or "" when it is not known.
+        enough_quota: False when the limit is known to be too small.
+    """
+
+    image: str
+    disk_gb: int
+    usd_per_month_stopped: float
+    quota: str = ""
+    enough_quota: bool = True

@@ -3,8 +3,17 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from .spec import Budget
+
+
+class GuestEnd(StrEnum):
+    """What the machine itself can do that stops its bill: the wrong one would leave it billing, or do nothing at all."""
+
+    NONE = "none"  # nothing bills there, or nothing on the machine can end it
+    POWEROFF = "poweroff"  # AWS, Google Cloud: an operating system that switches off ends or stops the machine
+    DEALLOCATE = "deallocate"  # Azure: a machine that is merely off bills on
 
 
 @dataclass(frozen=True, slots=True)

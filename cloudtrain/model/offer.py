@@ -17,6 +17,7 @@ class Offer:
         memory_gib: main memory, GiB. gpu_memory_gib: memory of each GPU, GiB.
         compute_capability: NVIDIA's number ("7.5"), or "" when unknown or no GPU.
         source: where the price comes from, in a word ("table", "api", "none").
+        beside_usd_per_hour: what disk and address cost beside it while it runs, USD/hour.
     """
 
     provider: str
@@ -33,6 +34,12 @@ class Offer:
     gpu_memory_gib: float = 0.0
     compute_capability: str = ""
     source: str = ""
+    beside_usd_per_hour: float = 0.0
+
+    @property
+    def full_usd_per_hour(self) -> float | None:
+        """Return what an hour costs, compute, disk and address, in USD; None when the price is unknown."""
+        return None if self.usd_per_hour is None else self.usd_per_hour + self.beside_usd_per_hour
 
     def satisfies(self, need: Resources) -> bool:
         """Say whether this machine has at least what is needed. An unknown size (0) satisfies no need."""

@@ -83,6 +83,9 @@ class JobSpec:
         outputs: relative names that come back.
         requirements: relative name of a pip requirements file, or None.
         idle_timeout_s: seconds of idleness after which the machine ends, or None for never.
+        stall_timeout_s: seconds of a quiet GPU after which a running job counts as stalled and ends, or None for never.
+        resume: a reclaimed job goes on, on the next offer, with what its outputs hold.
+        checkpoints: object storage folder ("s3://bucket/prefix") the machine copies its outputs to while the job runs, or "".
         secrets: names of environment variables read here and handed over outside command lines and files.
     """
 
@@ -96,6 +99,9 @@ class JobSpec:
     resources: Resources = field(default_factory=Resources)
     budget: Budget = field(default_factory=Budget)
     idle_timeout_s: float | None = DEFAULT_IDLE_TIMEOUT_S
+    stall_timeout_s: float | None = None
+    resume: bool = False
+    checkpoints: str = ""
     on_finish: OnFinish = OnFinish.TERMINATE
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     secrets: tuple[str, ...] = ()
@@ -103,12 +109,17 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class SshSettings:
-    """How to reach a machine over SSH when the provider's answer is not enough."""
+    """How to reach a machine over SSH when the provider's answer is not enough.
+
+    Attributes:
+        allow_from: CIDR blocks that may reach the machine's SSH port; empty for the caller's own address alone.
+    """
 
     user: str | None = None
     port: int = 22
     proxy_command: str | None = None
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    allow_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,8 @@ class MachineSpec:
         instance_types: in order of preference; empty means: whatever satisfies `resources`.
         disk_gb: boot disk in GiB, or None for what the image needs.
         image: "auto", or an image name of that cloud.
+        network: the cloud's name of the network to use ("vpc-0a1b…"), or "" for the account's default one.
+        create_network: make a network when the account has no default one; asked for by a flag, never by a file.
     """
 
     name: str
@@ -135,6 +148,8 @@ class MachineSpec:
     market: Market = Market.ON_DEMAND
     disk_gb: int | None = None
     image: str = "auto"
+    network: str = ""
+    create_network: bool = False
     ssh: SshSettings = field(default_factory=SshSettings)
     endpoint_url: str | None = None
     resource_manager_url: str | None = None

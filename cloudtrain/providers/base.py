@@ -24,7 +24,7 @@ from typing import Protocol, runtime_checkable
 
 from ..model.clock import Clock
 from ..model.finding import Finding
-from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover
+from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
 from ..model.lease import Lease
 from ..model.offer import Offer
 from ..model.spec import MachineSpec, Resources
@@ -100,11 +100,23 @@ class Provider(OfferSource, Protocol):
         ...
 
     def leftovers(self) -> Sequence[Leftover]:
-        """Return what is ours, is no machine and may cost."""
+        """Return what is ours, is no machine, belongs to no machine that lives, and may cost. In every region."""
+        ...
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one of the leftovers. An absent one is a success.
+
+        Raises:
+            ProviderError: the cloud does not let go of it.
+        """
         ...
 
     def terminate(self, ref: InstanceRef) -> None:
-        """End the machine and all that `launch` made beside it. An absent machine is a success. Does not wait."""
+        """End the machine and all that `launch` made beside it. An absent machine is a success. Does not wait.
+
+        What a cloud lets go of only when the machine is gone (a firewall group) is removed when this is called again then,
+        which the stage that shuts down does.
+        """
         ...
 
     def extend(self, ref: InstanceRef, lease: Lease) -> None:
@@ -134,5 +146,32 @@ class Pausable(Protocol):
         Raises:
             InstanceNotFoundError: there is no such machine.
             NoCapacityError: the cloud has no room for it now; the disk is kept.
+        """
+        ...
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """Can give a stopped machine another instance type, its disk kept."""
+
+    def resize(self, ref: InstanceRef, instance_type: str) -> None:
+        """Change the type of a stopped machine. Asked again for the type it has, it is a success.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+            ProviderError: it is not stopped, or the type does not take its disk.
+        """
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """Can say, for free, what a launch would make."""
+
+    def outlook(self, machine: MachineSpec, offer: Offer) -> Outlook:
+        """Return the image, the disk, the quota and what would be left to pay when stopped.
+
+        Raises:
+            ProviderError: the cloud cannot be asked.
         """
         ...

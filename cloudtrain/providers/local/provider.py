@@ -3,6 +3,7 @@
 import platform
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...model.errors import ProviderError
 from ...model.finding import Finding
@@ -81,6 +82,11 @@ class LocalProvider:
         """Return the folders of ended machines that could not be removed; they cost room, not money."""
         with disk_errors_told(self._home):
             return tuple(Leftover(NAME, "folder", str(root), REGION) for root in self._machines.unfinished())
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove the folder of an ended machine."""
+        with disk_errors_told(self._home):
+            self._machines.remove(Path(leftover.id).name)
 
     def terminate(self, ref: InstanceRef) -> None:
         """End what runs on the machine and remove its folder."""

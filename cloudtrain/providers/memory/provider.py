@@ -73,6 +73,11 @@ class MemoryProvider:
         with self._failing("leftovers"):
             return ()
 
+    def remove(self, leftover: Leftover) -> None:
+        """Do nothing: there are none."""
+        with self._failing("remove"):
+            return
+
     def terminate(self, ref: InstanceRef) -> None:
         """End the machine, what runs on it and its folder."""
         with self._failing("terminate"), self._store.change() as machines:
@@ -193,7 +198,7 @@ class MemoryProvider:
         return self._clock.now()
 
 
-OPERATIONS = ("offers", "launch", "get", "list_owned", "leftovers", "terminate", "extend", "stop", "start")
+OPERATIONS = ("offers", "launch", "get", "list_owned", "leftovers", "remove", "terminate", "extend", "stop", "start")
 """What can be told to fail."""
 
 
