@@ -74,9 +74,10 @@ class MemoryProvider:
             return ()
 
     def remove(self, leftover: Leftover) -> None:
-        """Do nothing: there are none."""
+        """Refuse what is not ours; of our own there is nothing to remove."""
         with self._failing("remove"):
-            return
+            if leftover.provider != NAME:
+                raise ProviderError(f"{leftover.id} is no leftover of the pretend cloud")
 
     def terminate(self, ref: InstanceRef) -> None:
         """End the machine, what runs on it and its folder."""
