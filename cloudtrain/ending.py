@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 from .journey import Journey
-from .machines import forget, look_for_launched, remember
 from .model.errors import (
     CloudtrainError,
     HostUnreachableError,
@@ -31,6 +30,7 @@ from .providers.base import Provider
 from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
 from .stages.shut_down import stop, terminate
+from .whereabouts import forget, look_for_launched, remember
 
 _HOLDS_RESULTS = (RunPhase.UPLOADING, RunPhase.RUNNING, RunPhase.COLLECTING)
 

@@ -5,13 +5,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from .journey import Tools
-from .machines import remember, settle_old_launches
 from .model.errors import CloudtrainError
 from .model.finding import Finding
 from .model.instance import Instance
 from .model.run import Run
 from .model.spec import MachineSpec
 from .providers.base import Provider
+from .whereabouts import remember, settle_old_launches
 
 
 class Standing(StrEnum):

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 
 from .journey import Tools
-from .machines import forget, rentable
 from .model.errors import CloudtrainError, ShutdownError
 from .model.instance import Instance, InstanceRef
 from .model.spec import MachineSpec
 from .overview import MachineStatus, Standing, Status, accounts, machines_at
 from .stages.shut_down import terminate
+from .whereabouts import forget, rentable
 
 
 def unneeded(status: Status) -> list[MachineStatus]:

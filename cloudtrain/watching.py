@@ -3,7 +3,6 @@
 from pathlib import Path, PurePosixPath
 
 from .journey import Tools
-from .machines import rentable
 from .model.errors import NotFoundError, RemoteFileError, TransferError
 from .model.event import LogChunk
 from .model.run import Run
@@ -11,6 +10,7 @@ from .remote.base import Remote
 from .remote.guest import Guest
 from .stages.collect import collect
 from .stages.connect import connect
+from .whereabouts import rentable
 
 _CHUNK_BYTES = 65536
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from .ending import Ending
 from .journey import Interrupt, Journey, Tools
 from .ledger.holder import this_process
-from .machines import find_idle, remember, remember_name, rentable
 from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RemoteError, RunHeldError
 from .model.event import Note
 from .model.instance import InstanceState
@@ -25,6 +24,7 @@ from .stages.execute import RECONNECT_FOR_S, check_gpu, follow, prepare, read_se
 from .stages.plan import make_plan
 from .stages.provision import armed_and_running, provision, wake
 from .stages.upload import choose_files, upload
+from .whereabouts import find_idle, remember, remember_name, rentable
 
 
 def plan(job: JobSpec, machine: MachineSpec, tools: Tools, *, allow_unsupported_gpu: bool = False) -> Plan:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cloudtrain import machines, watching, workflow
+from cloudtrain import machines, watching, whereabouts, workflow
 from cloudtrain.model.errors import ConfigError, RunFailedError, RunHeldError, TransferError
 from cloudtrain.model.event import LogChunk, StageStarted
 from cloudtrain.model.instance import Instance, InstanceState
@@ -39,7 +39,7 @@ def test_ctrl_c_between_the_launch_and_its_note_ends_the_machine(world: World, m
 @pytest.mark.parametrize("method", ["settle", "save_machine"])
 def test_ctrl_c_while_a_machine_is_started_leaves_none(world: World, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     real = getattr(world.ledger, method)
-    machines.remember_name(MACHINE, world.tools)
+    whereabouts.remember_name(MACHINE, world.tools)
 
     def interrupted(*arguments: object) -> None:
         if world.provider.list_owned():

@@ -1,0 +1,133 @@
+"""Where machines are: which instance a name stands for, by what we wrote down and by what the clouds show."""
+
+from collections.abc import Sequence
+
+from .journey import Tools
+from .model.errors import InstanceNotFoundError, NotFoundError, ProviderError, ProviderUnavailableError, ShutdownError
+from .model.instance import Instance, InstanceState
+from .model.run import Run
+from .model.spec import MachineSpec
+from .providers.base import OfferSource, Provider
+
+_THERE = (
+    InstanceState.PENDING,
+    InstanceState.RUNNING,
+    InstanceState.POWERED_OFF,
+    InstanceState.STOPPING,
+    InstanceState.STOPPED,
+)
+
+
+def rentable(source: OfferSource, machine: MachineSpec) -> Provider:
+    """Return the source as a provider.
+
+    Raises:
+        ProviderUnavailableError: this version knows its prices but cannot rent there.
+    """
+    if isinstance(source, Provider):
+        return source
+    raise ProviderUnavailableError(
+        f"{machine.name}: this version of cloudtrain shows {source.name}'s offers but cannot rent there yet",
+        f"What is missing: cloudtrain check {source.name}\nTrain here instead: cloudtrain train local",
+    )
+
+
+def existing(name: str, tools: Tools) -> tuple[MachineSpec, Instance, Provider]:
+    """Return the machine of this name as it is now.
+
+    Raises:
+        NotFoundError: the name is unknown, or its machine is gone.
+    """
+    machine = tools.ledger.machine(name).spec
+    provider = rentable(tools.open_provider(machine), machine)
+    instance = find(machine, provider, tools)
+    if instance is None:
+        raise NotFoundError(f"There is no machine {name} now", f"Make one: cloudtrain start {name}")
+    tools.ledger.save_machine(machine, instance)
+    return machine, instance, provider
+
+
+def find(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | None:
+    """Return the person's machine of this name, by what we wrote down or else by its tags; None when there is none."""
+    for record in tools.ledger.machines():
+        if record.spec.name == machine.name and record.instance is not None:
+            try:
+                seen = provider.get(record.instance.ref)
+            except InstanceNotFoundError:
+                break
+            if seen.state in _THERE:
+                return seen
+    mine = [i for i in provider.list_owned() if i.name == machine.name and i.owner == tools.owner and i.state in _THERE]
+    return mine[0] if mine else None
+
+
+def find_idle(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | None:
+    """Return a machine that a person started under this name and that no live run is using, or None."""
+    found = find(machine, provider, tools)
+    if found is None or found.state not in (InstanceState.RUNNING, InstanceState.STOPPED):
+        return None
+    in_use = {ref for run in tools.ledger.open_runs() for ref in run.instances}
+    ordered_for_a_run = {order.token for order in tools.ledger.open_intents() if order.run_id}
+    return None if found.ref in in_use or found.token in ordered_for_a_run else found
+
+
+def remember_name(machine: MachineSpec, tools: Tools) -> None:
+    """Write down what a name stands for, before anything is launched under it; a machine it has already stays with it."""
+    known = [record.instance for record in tools.ledger.machines() if record.spec.name == machine.name]
+    tools.ledger.save_machine(machine, known[0] if known else None)
+
+
+def remember(machine: MachineSpec, instance: Instance, tools: Tools) -> None:
+    """Let the other verbs find a run's machine by name, unless the name stands for another machine that lives."""
+    for record in tools.ledger.machines():
+        if record.spec.name == machine.name:
+            if record.instance is None or record.instance.ref == instance.ref:
+                tools.ledger.save_machine(record.spec, instance)
+            return
+    tools.ledger.save_machine(machine, instance)
+
+
+def forget(machine: MachineSpec, instance: Instance, tools: Tools) -> None:
+    """Keep the name and let the instance go, when the name stands for this one."""
+    for record in tools.ledger.machines():
+        if record.spec.name == machine.name and record.instance is not None and record.instance.ref == instance.ref:
+            tools.ledger.save_machine(machine, None)
+
+
+def look_for_launched(run: Run, provider: Provider, tools: Tools) -> Instance | None:
+    """Return the machine of a launch of this run that nobody heard back from; None when there is none.
+
+    Raises:
+        ShutdownError: the cloud cannot be asked; a machine may exist.
+    """
+    orders = {order.token: order for order in tools.ledger.open_intents() if order.run_id == run.id}
+    if not orders:
+        return None
+    try:
+        owned = provider.list_owned()
+    except ProviderError as error:
+        until = max(order.lease.deadline for order in orders.values())
+        raise ShutdownError(
+            f"{provider.name} cannot be asked whether the launch for {run.id} made a machine: {error.message}. "
+            f"If it did, it ends by itself by {until:%Y-%m-%d %H:%M} UTC.",
+            f"Look again in a minute: cloudtrain attach {run.id}",
+        ) from error
+    for instance in owned:
+        if instance.token in orders:
+            tools.ledger.settle(instance.token, instance.ref)
+            return instance
+    return None
+
+
+def settle_old_launches(provider: Provider, owned: Sequence[Instance], tools: Tools) -> None:
+    """Close the book on launches nobody heard back from, now that we have looked at what exists."""
+    by_token = {instance.token: instance for instance in owned}
+    for order in tools.ledger.open_intents():
+        if order.machine.provider != provider.name:
+            continue
+        instance = by_token.get(order.token)
+        if instance is not None:
+            tools.ledger.settle(order.token, instance.ref)
+            remember(order.machine, instance, tools)
+        elif tools.clock.now() > order.lease.deadline:
+            tools.ledger.settle(order.token, None)
