@@ -218,7 +218,7 @@ class Ending:
         return f"The machine is kept: cloudtrain terminate {self._journey.run.machine}"
 
     def _tell_kept(self, instance: Instance) -> None:
-        price = f"${instance.usd_per_hour:.3f}/h" if instance.usd_per_hour is not None else "an unknown price"
+        price = f"${instance.full_usd_per_hour:.3f}/h" if instance.full_usd_per_hour is not None else "an unknown price"
         self._journey.tools.tell(
             Note(f"{instance.name} is kept at {price}.{self._lives_until()} End it: cloudtrain terminate {instance.name}")
         )
@@ -270,12 +270,19 @@ def _outcome_of(state: JobState, journey: Journey) -> tuple[Outcome, str]:
         return Outcome.LOST, "The job's supervisor died, or the machine was restarted."
     if state.ended_by == "deadline":
         return _outcome_at_deadline(journey), "The job was ended at its deadline."
-    if state.ended_by == "request":
-        return Outcome.CANCELLED, "The job was ended on request."
+    if state.ended_by in _ENDED_BY:
+        return _ENDED_BY[state.ended_by]
     if state.exit_code == 0:
         return Outcome.SUCCEEDED, ""
     how = f"signal {state.signal}" if state.signal else f"exit code {state.exit_code}"
     return Outcome.JOB_FAILED, f"The job ended with {how}."
+
+
+_ENDED_BY = {
+    "request": (Outcome.CANCELLED, "The job was ended on request."),
+    "reclaim": (Outcome.RECLAIMED, "The cloud takes its spot machine back."),
+    "stalled": (Outcome.IDLE, "The job was ended because its GPU did nothing for too long."),
+}
 
 
 def _outcome_of_gone(journey: Journey) -> Outcome:
@@ -291,7 +298,7 @@ def _outcome_of_gone(journey: Journey) -> Outcome:
 def _outcome_at_deadline(journey: Journey) -> Outcome:
     """Say which of the two, dollars or hours, set the deadline."""
     budget, offer = journey.job.budget, journey.run.offer
-    if budget.usd is None or offer is None or not offer.usd_per_hour:
+    if budget.usd is None or offer is None or not offer.full_usd_per_hour:
         return Outcome.OUT_OF_TIME
-    buys_s = budget.usd / offer.usd_per_hour * 3600
+    buys_s = budget.usd / offer.full_usd_per_hour * 3600
     return Outcome.OUT_OF_BUDGET if buys_s < budget.max_lifetime_s else Outcome.OUT_OF_TIME

@@ -75,11 +75,11 @@ class Journey:
         self.is_ending = False
 
     @classmethod
-    def begin(cls, job: JobSpec, machine: MachineSpec, tools: Tools) -> "Journey":
-        """Give a new run its name and its folder, and write it down."""
+    def begin(cls, job: JobSpec, machine: MachineSpec, tools: Tools, continues: str = "") -> "Journey":
+        """Give a new run its name and its folder, and write it down. It may go on from a run that was reclaimed."""
         now = tools.clock.now()
         run_id = f"{now:%Y%m%d-%H%M%S}-{job.name}-{uuid.uuid4().hex[:4]}"
-        run = Run(run_id, job.name, machine.name, job.folder / "runs" / run_id, created_at=now)
+        run = Run(run_id, job.name, machine.name, job.folder / "runs" / run_id, created_at=now, continues=continues)
         try:
             run.folder.mkdir(parents=True)
         except OSError as error:
@@ -171,7 +171,7 @@ class Journey:
                 "gpu_count": offer.gpu_count,
             },
             "price": {
-                "usd_per_hour": offer.usd_per_hour,
+                "usd_per_hour": offer.full_usd_per_hour,
                 "priced_on": to_plain(offer.priced_on),
                 "market": offer.market.value,
             },
@@ -184,7 +184,7 @@ class Journey:
         if started is None or self.run.offer is None:
             return 0.0
         hours = (moment - datetime.fromisoformat(started)).total_seconds() / 3600
-        return round(max(0.0, hours) * (self.run.offer.usd_per_hour or 0.0), 6)
+        return round(max(0.0, hours) * (self.run.offer.full_usd_per_hour or 0.0), 6)
 
     def conclude(self, outcome: Outcome, reason: str, exit_code: int | None) -> None:
         """Write down why the run ended; the first reason stands."""
@@ -232,6 +232,7 @@ def _first_record(run: Run, job: JobSpec, machine: MachineSpec) -> dict[str, Any
         "created_at": to_plain(run.created_at),
         "cloudtrain": __version__,
         "git": _git_state(job.folder),
+        "continues": run.continues,
         "sample": float(job.env["CLOUDTRAIN_SAMPLE"]) if "CLOUDTRAIN_SAMPLE" in job.env else None,
     }
 

@@ -1,78 +1,151 @@
 """Machines by name: the verbs that need no job."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .journey import Tools
-from .model.errors import RunHeldError
+from .leasing import arm_guest
+from .model.errors import NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError
 from .model.event import Note, StageEnded, StageStarted
-from .model.instance import Instance, InstanceState
+from .model.instance import Instance, InstanceState, Outlook
+from .model.lease import GuestEnd, Lease
 from .model.offer import Offer
 from .model.plan import Plan
-from .model.spec import Budget, MachineSpec
-from .providers.base import Provider
+from .model.spec import Budget, MachineSpec, OnFinish, Resources
+from .providers.base import Foreseeing, OfferSource, Provider, Resizable
 from .stages import shut_down
 from .stages.connect import connect
-from .stages.plan import make_plan
-from .stages.provision import provision, wake
+from .stages.make_ready import make_ready
+from .stages.plan import SHORTEST_LEASE_S, make_plan
+from .stages.provision import armed, armed_and_running, launch_first, wake
 from .whereabouts import existing, find, forget, remember_name, rentable
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What `get` found: the machine that exists, or the plan for one that does not."""
+    """What `get` found: the machine that exists, or the plan for one that does not and what it would make."""
 
     machine: MachineSpec
     instance: Instance | None
     plan: Plan | None
+    outlook: Outlook | None = None
 
 
 def get(machine: MachineSpec, tools: Tools, budget: Budget | None = None) -> View:
     """Find the machine of this name, whatever state it is in, or say what would be launched. Remembers what it found."""
     source = tools.open_provider(machine)
-    instance = find(machine, source, tools) if isinstance(source, Provider) else None
+    instance = _find_where_we_can(machine, source, tools)
     tools.ledger.save_machine(machine, instance)
     if instance is not None:
         return View(machine, instance, None)
-    return View(machine, None, make_plan(machine, source, tools.clock.now(), budget=budget))
+    plan = make_plan(machine, source, tools.clock.now(), budget=budget)
+    return View(machine, None, plan, _outlook(plan, source, tools))
 
 
-def start(machine: MachineSpec, tools: Tools, *, budget: Budget | None = None, wait: bool = True) -> Instance:
+def _find_where_we_can(machine: MachineSpec, source: OfferSource, tools: Tools) -> Instance | None:
+    """Find the machine; where this computer is not set up to ask and never asked, there is none."""
+    if not isinstance(source, Provider):
+        return None
+    try:
+        return find(machine, source, tools)
+    except NotSetUpError as error:
+        if any(record.instance is not None for record in tools.ledger.machines() if record.spec.provider == source.name):
+            raise
+        tools.tell(Note(f"{error.message}. The plan is from the dated table.\n{error.hint}", "warning"))
+        return None
+
+
+def _outlook(plan: Plan, source: OfferSource, tools: Tools) -> Outlook | None:
+    """Return what the first offer would make; None where nobody can say."""
+    if not isinstance(source, Foreseeing):
+        return None
+    try:
+        return source.outlook(plan.machine, plan.attempts[0].offers[0])
+    except NotSetUpError:
+        return None
+    except ProviderError as error:
+        tools.tell(Note(f"Image and quota could not be looked up: {error.message}", "warning"))
+        return None
+
+
+def start(
+    machine: MachineSpec,
+    tools: Tools,
+    *,
+    budget: Budget | None = None,
+    on_finish: OnFinish = OnFinish.TERMINATE,
+    wait: bool = True,
+) -> Instance:
     """Launch the machine of this name, or switch it on again, under a new lease. A running one is left as it is.
 
-    With `wait` it returns when the machine can be spoken to.
+    With `wait` it returns when the machine can be spoken to and its GPUs answer, else when the cloud has accepted the order
+    and the deadline is armed. `on_finish` (terminate or stop) is what the deadline does to a new machine.
 
     Raises:
         NoOfferFitsError, ProviderError: nothing was rented.
         ShutdownError: something may have been.
     """
     provider = rentable(tools.open_provider(machine), machine)
-    plan = make_plan(machine, provider, tools.clock.now(), budget=budget)
     remember_name(machine, tools)
     found = find(machine, provider, tools)
     tools.tell(StageStarted("start", machine.name))
     began = tools.clock.monotonic()
     if found is None:
+        plan = make_plan(machine, provider, tools.clock.now(), budget=budget, on_finish=on_finish)
         instance = _launch(plan, provider, tools)
     elif found.state is InstanceState.RUNNING:
         _refuse_a_runs_machine(found, tools)
-        tools.tell(Note(f"{machine.name} runs already; its lease stays as it is."))
+        tools.tell(Note(f"{machine.name} runs already; its lease stays as it is: cloudtrain extend moves it."))
         instance = found
     else:
-        instance = wake(found, plan.attempts[0].lease, provider, tools.clock)
+        instance = wake(found, _lease_for(found, budget or Budget(), tools), provider, tools.clock)
     tools.ledger.save_machine(machine, instance)
-    try:
-        if wait:
-            connect(instance, tools.open_remote, tools.clock)[0].close()
-    except KeyboardInterrupt:
-        tools.tell(Note(f"{machine.name} runs all the same. End it: cloudtrain terminate {machine.name}", "warning"))
-        raise
+    if wait:
+        instance = _wait_until_usable(machine, instance, provider, tools)
     tools.tell(StageEnded("start", instance.address, tools.clock.monotonic() - began))
     return instance
 
 
+def _lease_for(found: Instance, budget: Budget, tools: Tools) -> Lease:
+    """Return the lease a machine that exists is switched on with.
+
+    Raises:
+        NoOfferFitsError: the dollars buy too little, or nobody knows how long they last.
+    """
+    now, price = tools.clock.now(), found.full_usd_per_hour
+    if budget.usd is not None and price is None:
+        raise NoOfferFitsError(
+            f"{found.name}: its price is unknown, so a budget cannot be turned into a deadline",
+            f"Leave the budget out: cloudtrain start {found.name} --max-lifetime 2h",
+        )
+    lease = Lease.grant(budget, price or 0.0, now)
+    if lease.bound_by == "budget" and (lease.deadline - now).total_seconds() < SHORTEST_LEASE_S:
+        enough = (price or 0.0) * SHORTEST_LEASE_S / 3600
+        raise NoOfferFitsError(
+            f"{found.name}: ${budget.usd:.2f} buys less than {SHORTEST_LEASE_S / 60:.0f} minutes at ${price:.3f}/h",
+            f"Pass --budget {enough:.2f} or more",
+        )
+    return lease
+
+
+def _wait_until_usable(machine: MachineSpec, instance: Instance, provider: Provider, tools: Tools) -> Instance:
+    """Wait until the machine runs, can be spoken to, keeps its own deadline and shows its GPUs."""
+    try:
+        running = armed_and_running(instance, instance.deadline or tools.clock.now(), provider, tools.clock)
+        tools.ledger.save_machine(machine, running)
+        remote, guest = connect(running, tools.open_remote, tools.clock)
+        with remote:
+            if running.guest_end is not GuestEnd.NONE:
+                arm_guest(running, guest, tools)
+                make_ready(remote, running.gpu_count, tools.clock, tools.tell)
+        return running
+    except KeyboardInterrupt:
+        tools.tell(Note(f"{machine.name} runs all the same. End it: cloudtrain terminate {machine.name}", "warning"))
+        raise
+
+
 def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
-    """Launch; whatever goes wrong once a machine exists ends that machine."""
+    """Launch and see that the deadline is armed; whatever goes wrong once a machine exists ends that machine."""
     made: list[Instance] = []
 
     def launched(instance: Instance, _: Offer) -> None:
@@ -80,16 +153,8 @@ def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
         tools.ledger.save_machine(plan.machine, instance)
 
     try:
-        return provision(
-            plan,
-            provider,
-            tools.ledger,
-            tools.clock,
-            tools.tell,
-            tools.owner,
-            "",
-            launched,
-        ).instance
+        first = launch_first(plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, "", launched)
+        return armed(first.instance, first.lease.deadline)
     except BaseException:
         with tools.uninterrupted():
             unheard = _launched_unheard(plan.machine, provider, tools)
@@ -143,6 +208,51 @@ def terminate(name: str, tools: Tools) -> Instance:
         shut_down.terminate(instance, provider, tools.clock, tools.tell)
     tools.ledger.save_machine(machine, None)
     return instance
+
+
+def resize(name: str, instance_type: str, tools: Tools) -> Instance:
+    """Give the machine another instance type, its disk kept. A running one is switched off first; it stays off.
+
+    Raises:
+        NotFoundError: there is no machine of this name.
+        NoOfferFitsError: there is no such type where the machine's disk is.
+        ProviderError: the provider cannot do this.
+        ShutdownError: the cloud does not confirm that it is switched off.
+    """
+    machine, instance, provider = existing(name, tools)
+    if not isinstance(provider, Resizable):
+        raise ProviderError(
+            f"{provider.name} cannot change the type of a machine and keep its disk",
+            f"End it and rent another: cloudtrain terminate {name}",
+        )
+    offer = _offer_of_type(machine, instance, instance_type, tools)
+    with tools.uninterrupted():
+        if instance.state is not InstanceState.STOPPED:
+            _refuse_a_runs_machine(instance, tools)
+            tools.ledger.save_machine(machine, shut_down.stop(instance, provider, tools.clock, tools.tell))
+        provider.resize(instance.ref, offer)
+    resized = provider.get(instance.ref)
+    tools.ledger.save_machine(machine, resized)
+    return resized
+
+
+def _offer_of_type(machine: MachineSpec, instance: Instance, instance_type: str, tools: Tools) -> Offer:
+    """Return the offer of a type in the zone where the machine's disk is."""
+    wanted = replace(
+        machine,
+        instance_types=(instance_type,),
+        regions=(instance.ref.region,),
+        market=instance.market,
+        resources=Resources(),
+    )
+    offers = [offer for offer in tools.open_provider(wanted).offers(Resources()) if offer.named_by(wanted)]
+    here = [offer for offer in offers if offer.zone in ("", instance.ref.zone)]
+    if not here:
+        raise NoOfferFitsError(
+            f"{machine.provider} offers no {instance_type} in {instance.ref.zone or instance.ref.region}, where the disk is",
+            f"See what there is: cloudtrain offers --provider {machine.provider}",
+        )
+    return here[0]
 
 
 def open_shell(name: str, argv: Sequence[str], tools: Tools) -> int:

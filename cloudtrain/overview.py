@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from .journey import Tools
-from .model.errors import CloudtrainError
+from .model.errors import CloudtrainError, NotSetUpError
 from .model.finding import Finding
-from .model.instance import Instance
+from .model.instance import Instance, Leftover
 from .model.run import Run
 from .model.spec import MachineSpec
 from .providers.base import Provider
@@ -42,11 +42,12 @@ class MachineStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Machines that exist, runs newest first, and the providers that did not answer."""
+    """Machines that exist, runs newest first, the providers that did not answer, and what else of ours may cost."""
 
     machines: tuple[MachineStatus, ...]
     runs: tuple[Run, ...]
     silent: tuple[Finding, ...]
+    leftovers: tuple[Leftover, ...] = ()
 
 
 def status(tools: Tools, *, runs: int = 20) -> Status:
@@ -56,13 +57,43 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
     remembered again, so that it can be ended by its name.
     """
     machines: list[MachineStatus] = []
+    leftovers: list[Leftover] = []
     silent: list[Finding] = []
+    used = used_providers(tools)
     for spec in accounts(tools):
         try:
             machines += machines_at(spec, tools)
+            leftovers += leftovers_at(spec, tools)
         except CloudtrainError as error:
+            if isinstance(error, NotSetUpError) and spec.provider not in used:
+                continue  # A cloud that this computer cannot ask and never did is no news.
             silent.append(Finding(False, spec.provider, f"did not answer: {error.message}", error.hint))
-    return Status(tuple(machines), tuple(tools.ledger.runs(runs)), tuple(silent))
+    return Status(tuple(machines), tuple(tools.ledger.runs(runs)), tuple(silent), tuple(leftovers))
+
+
+def used_providers(tools: Tools) -> set[str]:
+    """Return the providers that the ledger has ever heard of."""
+    specs = [record.spec for record in tools.ledger.machines()]
+    return {spec.provider for spec in specs} | {order.machine.provider for order in tools.ledger.open_intents()}
+
+
+def leftovers_at(spec: MachineSpec, tools: Tools) -> list[Leftover]:
+    """Return what of this person's is left at one provider, is no machine and may cost.
+
+    What belongs to a launch that another process is just making is none: its order is still open.
+
+    Raises:
+        ProviderError: it does not answer.
+    """
+    provider = tools.open_provider(spec)
+    if not isinstance(provider, Provider):
+        return []
+    under_way = {order.token for order in tools.ledger.open_intents()}
+    return [
+        leftover
+        for leftover in provider.leftovers()
+        if leftover.owner in ("", tools.owner) and not (leftover.token and leftover.token in under_way)
+    ]
 
 
 def accounts(tools: Tools) -> list[MachineSpec]:
@@ -113,6 +144,6 @@ def _standing(instance: Instance, known: bool, owner: str, now: datetime) -> Sta
 
 
 def _usd_so_far(instance: Instance, now: datetime) -> float | None:
-    if instance.usd_per_hour is None or instance.launched_at is None:
+    if instance.full_usd_per_hour is None or instance.launched_at is None:
         return None
-    return round((now - instance.launched_at).total_seconds() / 3600 * instance.usd_per_hour, 6)
+    return round((now - instance.launched_at).total_seconds() / 3600 * instance.full_usd_per_hour, 6)

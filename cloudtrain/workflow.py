@@ -6,25 +6,34 @@ same story taken up in the middle.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 
 from .ending import Ending
 from .journey import Interrupt, Journey, Tools
+from .leasing import arm_guest
 from .ledger.holder import this_process
 from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RemoteError, RunHeldError
 from .model.event import Note
 from .model.instance import InstanceState
-from .model.lease import Lease
+from .model.lease import GuestEnd, Lease
+from .model.offer import Offer
 from .model.plain import to_plain
 from .model.plan import Plan
-from .model.run import Run, RunPhase
+from .model.run import Outcome, Run, RunPhase
 from .model.spec import JobSpec, MachineSpec
 from .providers.base import Provider
+from .remote.base import Remote
+from .remote.fileset import gather
 from .remote.guest import Guest
 from .stages.execute import RECONNECT_FOR_S, check_gpu, follow, prepare, read_secrets, start
+from .stages.make_ready import make_ready
 from .stages.plan import make_plan
 from .stages.provision import armed_and_running, provision, wake
 from .stages.upload import choose_files, upload
 from .whereabouts import find_idle, remember, remember_name, rentable
+
+MOST_MOVES = 50
+"""How often a job that is reclaimed again and again goes on elsewhere."""
 
 
 def plan(job: JobSpec, machine: MachineSpec, tools: Tools, *, allow_unsupported_gpu: bool = False) -> Plan:
@@ -56,7 +65,8 @@ def train(
         tools.tell(Note(warning, "warning"))
     remember_name(machine, tools)
     journey = Journey.begin(job, machine, tools)
-    return _travel(journey, provider, the_plan, detach=detach)
+    run = _travel(journey, provider, the_plan, detach=detach)
+    return _go_on_elsewhere(run, job, machine, tools)
 
 
 def resume(run: Run, tools: Tools) -> Run:
@@ -73,7 +83,32 @@ def resume(run: Run, tools: Tools) -> Run:
     journey = Journey.again(run, machine, tools)
     # A run that has its machine, or its end, needs no plan, and is not to fail because prices have changed since.
     the_plan = None if run.instances or run.outcome else plan(journey.job, machine, tools, allow_unsupported_gpu=True)
-    return _travel(journey, provider, the_plan, detach=False)
+    return _go_on_elsewhere(_travel(journey, provider, the_plan, detach=False), journey.job, machine, tools)
+
+
+def _go_on_elsewhere(run: Run, job: JobSpec, machine: MachineSpec, tools: Tools) -> Run:
+    """Take a job whose machine was reclaimed up again on the next offer, with its outputs, as long as its money lasts."""
+    for _ in range(MOST_MOVES):
+        if run.outcome is not Outcome.RECLAIMED or not job.resume:
+            break
+        tools.tell(Note(f"{run.machine} was reclaimed; the job goes on elsewhere with what its outputs hold."))
+        if job.budget.usd is not None:
+            job = replace(job, budget=replace(job.budget, usd=max(0.0, job.budget.usd - run.usd)))
+        the_plan = _reclaimed_offer_last(plan(job, machine, tools, allow_unsupported_gpu=True), run.offer)
+        provider = rentable(tools.open_provider(machine), machine)
+        run = _travel(Journey.begin(job, machine, tools, continues=run.id), provider, the_plan, detach=False)
+    return run
+
+
+def _reclaimed_offer_last(the_plan: Plan, reclaimed: Offer | None) -> Plan:
+    """Try everything else first: what was just taken back is likely to be taken back again."""
+    if reclaimed is None:
+        return the_plan
+    place = (reclaimed.instance_type, reclaimed.region, reclaimed.zone)
+    attempts = sorted(
+        the_plan.attempts, key=lambda a: (a.offers[0].instance_type, a.offers[0].region, a.offers[0].zone) == place
+    )
+    return replace(the_plan, attempts=tuple(attempts))
 
 
 def _travel(journey: Journey, provider: Provider, the_plan: Plan | None, *, detach: bool) -> Run:
@@ -121,7 +156,7 @@ def _on_its_machine(journey: Journey, provider: Provider) -> bool:
     if seen.state is InstanceState.STOPPED:
         # Switched off before the run or under it; either way it is switched off again when the results are home.
         journey.now_is(replace(journey.run, found_running=True, found_stopped=True))
-        lease = Lease.grant(journey.job.budget, seen.usd_per_hour or 0.0, tools.clock.now())
+        lease = Lease.grant(journey.job.budget, seen.full_usd_per_hour or 0.0, tools.clock.now())
         seen = wake(seen, lease, provider, tools.clock)
     journey.instance = seen
     if not seen.state.bills_compute:
@@ -146,6 +181,7 @@ def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: b
     try:
         with journey.stage("connect", journey.instance.address if journey.instance else ""):
             guest = journey.connect()
+            _settle_in(journey, guest)
     except HostUnreachableError as error:
         if may_hold_results:
             ending.machine_silent(error)
@@ -161,6 +197,21 @@ def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: b
     _follow(journey, guest, ending)
 
 
+def _settle_in(journey: Journey, guest: Guest) -> None:
+    """Let a rented machine keep its own deadline, and wait until its first boot is over and its GPUs answer."""
+    instance, remote = journey.instance, journey.remote
+    if (
+        instance is None
+        or remote is None
+        or instance.guest_end is GuestEnd.NONE
+        or journey.run.phase is not RunPhase.CONNECTING
+    ):
+        return
+    if not journey.run.found_running:
+        arm_guest(instance, guest, journey.tools, journey.job)
+    make_ready(remote, _rented_gpus(journey.run), journey.tools.clock, journey.tools.tell)
+
+
 def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
     job, tools = journey.job, journey.tools
     if journey.remote is None:
@@ -173,6 +224,7 @@ def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
     count = len(files.entries)
     with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
         upload(files, home / "work", journey.remote, tools.tell)
+        _carry_over(journey, home / "work", journey.remote)
     with journey.stage("prepare", job.framework.value):
         environment = prepare(job, home / "work", guest, tools.tell)
         journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
@@ -186,6 +238,16 @@ def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
     journey.write_record()
 
 
+def _carry_over(journey: Journey, work: PurePosixPath, remote: Remote) -> None:
+    """Bring the outputs of the reclaimed run that this one goes on from: its checkpoints are among them."""
+    if not journey.run.continues:
+        return
+    before = journey.tools.ledger.run(journey.run.continues)
+    outputs = [name for name in journey.job.outputs if (before.folder / name).exists()]
+    if outputs:
+        upload(gather(before.folder, outputs), work, remote, journey.tools.tell)
+
+
 def _rented_gpus(run: Run) -> int:
     """Return how many GPUs are paid for: those of a machine without a meter are not."""
     return run.offer.gpu_count if run.offer is not None and run.offer.usd_per_hour != 0.0 else 0
@@ -197,9 +259,9 @@ def _job_deadline(journey: Journey) -> datetime | None:
         return None
     now = journey.tools.clock.now()
     left = journey.instance.deadline - now
-    reserve = min(timedelta(minutes=2), left * 0.1) if journey.instance.usd_per_hour else timedelta(0)
+    reserve = min(timedelta(minutes=2), left * 0.1) if journey.instance.full_usd_per_hour else timedelta(0)
     # A machine that was there before may have a longer lease than this job has money.
-    own = Lease.grant(journey.job.budget, journey.instance.usd_per_hour or 0.0, now)
+    own = Lease.grant(journey.job.budget, journey.instance.full_usd_per_hour or 0.0, now)
     return min(now + left - reserve, own.deadline)
 
 

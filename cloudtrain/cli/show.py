@@ -53,14 +53,25 @@ def show_status(status: Status, now: datetime) -> None:
         headers = ("MACHINE", "PROVIDER", "STATE", "TYPE", "WHERE", "$/H", "SO FAR", "ENDS BY", "RUN", "")
         table(headers, [_machine(machine, now) for machine in status.machines], right=("$/H", "SO FAR"))
     else:
-        answer("No machine exists" + (" where we could look." if status.silent else "; nothing bills."))
+        answer("No machine exists" + _what_bills(status))
     if status.runs:
         answer("")
         table(("RUN", "MACHINE", "PHASE", "OUTCOME", "COST", "TOOK"), [_run(run) for run in status.runs], right=("COST",))
+    if status.leftovers:
+        answer("")
+        answer("Left over from machines that are gone (cloudtrain sweep removes it):")
+        rows = [(x.provider, x.kind, x.id, x.region, f"{dollars(x.usd_per_month)}/month") for x in status.leftovers]
+        table(("PROVIDER", "WHAT", "ID", "WHERE", "COST"), rows, right=("COST",))
     for finding in status.silent:
         warning(f"{finding.subject} {finding.message}")
         if finding.hint:
             note(f"  {finding.hint}")
+
+
+def _what_bills(status: Status) -> str:
+    if status.silent:
+        return " where we could look."
+    return "." if status.leftovers else "; nothing bills."
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
@@ -105,7 +116,7 @@ def _attempt(number: int, attempt: Attempt, now: datetime) -> tuple[str, ...]:
         _where(offer.region, offer.zone),
         offer.market.value,
         hardware(offer),
-        hourly(offer.usd_per_hour),
+        hourly(offer.full_usd_per_hour),
         day(offer),
         moment(lease.deadline),
         "unknown" if offer.usd_per_hour is None else dollars(lease.most_usd(now)),
@@ -122,7 +133,7 @@ def _where(region: str, zone: str) -> str:
 
 
 def _price(instance: Instance) -> str:
-    hour = hourly(instance.usd_per_hour)
+    hour = hourly(instance.full_usd_per_hour)
     running = hour if hour in ("free", "unknown") else f"{hour}/h while running"
     stopped = f", {dollars(instance.usd_per_month_stopped)}/month while stopped" if instance.usd_per_month_stopped else ""
     return running + stopped
@@ -136,7 +147,7 @@ def _machine(machine: MachineStatus, now: datetime) -> tuple[str, ...]:
         instance.state.value,
         instance.instance_type,
         _where(instance.ref.region, instance.ref.zone),
-        hourly(instance.usd_per_hour),
+        hourly(instance.full_usd_per_hour),
         dollars(machine.usd_so_far),
         until(instance.deadline, now) if instance.state.bills_compute else "-",
         machine.run or "-",

@@ -8,6 +8,7 @@ CloudtrainError                     message, hint, exit code
 ├── NoOfferFitsError            3
 ├── ProviderError               3
 │   ├── CredentialsError
+│   │   └── NotSetUpError
 │   ├── PermissionDeniedError
 │   ├── QuotaExceededError
 │   ├── NoCapacityError
@@ -114,6 +115,10 @@ class ProviderError(CloudtrainError):
 
 class CredentialsError(ProviderError):
     """No credentials, expired ones, or a clock too far off to sign with."""
+
+
+class NotSetUpError(CredentialsError):
+    """This computer has no SDK or no credentials for a provider: nobody can have rented there from here as it is."""
 
 
 class PermissionDeniedError(ProviderError):

@@ -90,10 +90,12 @@ class Instance:
         owner: who ordered it; nobody ends another person's machine by mistake.
         address: what a person would type to reach it (an IP address or host name), "" while there is none.
         endpoint: how `remote` reaches it, None while it cannot be reached.
-        usd_per_hour: price while running, or None when unknown.
+        usd_per_hour: price of compute while running, USD/hour, or None when unknown.
+        beside_usd_per_hour: what its disk and address cost beside that while it runs, USD/hour.
         usd_per_month_stopped: what its disks and addresses cost per month while stopped, USD.
         deadline: as read back from the machine or the cloud; None means nothing was found armed.
         market: how it was bought; a reclaimed machine is a spot machine.
+        gpu_count: how many GPUs it was rented with.
         guest_end: what the machine itself can do to end its bill.
     """
 
@@ -111,6 +113,13 @@ class Instance:
     deadline: datetime | None = None
     market: Market = Market.ON_DEMAND
     guest_end: GuestEnd = GuestEnd.NONE
+    beside_usd_per_hour: float = 0.0
+    gpu_count: int = 0
+
+    @property
+    def full_usd_per_hour(self) -> float | None:
+        """Return what an hour costs, compute, disk and address, in USD; None when the price is unknown."""
+        return None if self.usd_per_hour is None else self.usd_per_hour + self.beside_usd_per_hour
 
 
 @dataclass(frozen=True, slots=True)

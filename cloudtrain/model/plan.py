@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .lease import Lease
 from .offer import Offer
-from .spec import MachineSpec
+from .spec import MachineSpec, OnFinish
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,12 @@ class Plan:
 
     Attributes:
         warnings: sentences a person should read before money is spent.
+        at_deadline: TERMINATE or STOP: what the deadline does to the machine.
+        checkpoints: object storage folder the machine itself may read and write, or "".
     """
 
     machine: MachineSpec
     attempts: tuple[Attempt, ...]
     warnings: tuple[str, ...] = ()
+    at_deadline: OnFinish = OnFinish.TERMINATE
+    checkpoints: str = ""

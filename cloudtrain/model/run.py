@@ -96,7 +96,8 @@ class JobState:
         phase: "starting", "running", "ended" or "lost" (its supervisor died without a word).
         exit_code: the command's own code, None while it runs or when a signal ended it.
         signal: name of the signal that ended it ("SIGKILL"), or "".
-        ended_by: "job" (by itself), "request" (we asked), "deadline", or "" while it runs.
+        ended_by: "job" (by itself), "request" (we asked), "deadline", "reclaim" (the cloud wants the machine back),
+            "stalled" (its GPU was quiet for too long), or "" while it runs.
         log_bytes: size of the log so far, bytes.
     """
 
@@ -123,6 +124,7 @@ class Run:
         usd: what it cost so far, as far as known.
         found_running: true when the machine was there before the run and is left as it was found.
         found_stopped: true when it was switched off then, and is to be switched off again.
+        continues: id of the reclaimed run whose outputs this one goes on from, or "".
     """
 
     id: str
@@ -141,3 +143,4 @@ class Run:
     reason: str = ""
     found_running: bool = False
     found_stopped: bool = False
+    continues: str = ""

@@ -154,8 +154,8 @@ class Pausable(Protocol):
 class Resizable(Protocol):
     """Can give a stopped machine another instance type, its disk kept."""
 
-    def resize(self, ref: InstanceRef, instance_type: str) -> None:
-        """Change the type of a stopped machine. Asked again for the type it has, it is a success.
+    def resize(self, ref: InstanceRef, offer: Offer) -> None:
+        """Give a stopped machine the offer's type and price. Asked again for the type it has, it is a success.
 
         Raises:
             InstanceNotFoundError: there is no such machine.

@@ -7,7 +7,7 @@ from ..model.errors import ConfigError, NoOfferFitsError
 from ..model.lease import Lease
 from ..model.offer import Offer
 from ..model.plan import Attempt, Plan
-from ..model.spec import Budget, Framework, JobSpec, MachineSpec, OnFinish, Resources
+from ..model.spec import Budget, Framework, JobSpec, MachineSpec, Market, OnFinish, Resources
 from ..model.support import why_unsupported
 from ..providers.base import OfferSource, Pausable
 
@@ -22,6 +22,7 @@ def make_plan(
     *,
     job: JobSpec | None = None,
     budget: Budget | None = None,
+    on_finish: OnFinish | None = None,
     allow_unsupported_gpu: bool = False,
 ) -> Plan:
     """Choose the offers a job (or a machine without a job) could take, most wanted first, each with its lease.
@@ -31,7 +32,8 @@ def make_plan(
         ConfigError: the job asks for something this provider cannot do.
     """
     budget = budget or (job.budget if job else Budget())
-    _refuse_impossible_finish(job, machine, source)
+    on_finish = on_finish or (job.on_finish if job else OnFinish.TERMINATE)
+    _refuse_impossible_finish(on_finish, machine, source)
     need = _needed(machine, job)
     offers = [offer for offer in source.offers(need) if offer.named_by(machine)]
     if not offers:
@@ -43,11 +45,25 @@ def make_plan(
     if job is not None:
         offers, warnings = _supported(offers, job.framework, source, need, allow_unsupported_gpu)
     offers.sort(key=_preference(machine))
-    return Plan(machine, tuple(_attempts(offers, budget, now, machine)), tuple(warnings))
+    return Plan(
+        machine,
+        tuple(_attempts(offers, budget, now, machine)),
+        tuple(warnings),
+        OnFinish.STOP if on_finish is OnFinish.STOP else OnFinish.TERMINATE,
+        job.checkpoints if job else "",
+    )
 
 
-def _refuse_impossible_finish(job: JobSpec | None, machine: MachineSpec, source: OfferSource) -> None:
-    if job is not None and job.on_finish is OnFinish.STOP and not isinstance(source, Pausable):
+def _refuse_impossible_finish(on_finish: OnFinish, machine: MachineSpec, source: OfferSource) -> None:
+    if on_finish is not OnFinish.STOP:
+        return
+    if machine.market is Market.SPOT:
+        raise ConfigError(
+            f"{machine.name} is a spot machine: it can be ended and not stopped",
+            "Set on_finish: terminate, or rent it on demand: --market on-demand",
+            field="on_finish",
+        )
+    if not isinstance(source, Pausable):
         raise ConfigError(
             f"{machine.provider} cannot stop a machine and keep its disk",
             "Set on_finish: terminate (or keep), or pass --on-finish terminate.",
@@ -140,12 +156,12 @@ def _attempts(offers: Sequence[Offer], budget: Budget, now: datetime, machine: M
     for offer in offers:
         if offer.usd_per_hour is None and budget.usd is not None:
             continue  # A cap in dollars cannot become a deadline without a price.
-        lease = Lease.grant(budget, offer.usd_per_hour or 0.0, now)
+        lease = Lease.grant(budget, offer.full_usd_per_hour or 0.0, now)
         if lease.bound_by != "budget" or (lease.deadline - now).total_seconds() >= SHORTEST_LEASE_S:
             attempts.append(Attempt((offer,), lease))
     if attempts:
         return attempts
-    priced = [offer.usd_per_hour for offer in offers if offer.usd_per_hour is not None]
+    priced = [offer.full_usd_per_hour for offer in offers if offer.full_usd_per_hour is not None]
     if not priced:
         raise NoOfferFitsError(
             f"{machine.name}: no price is known, so a budget cannot be turned into a deadline",

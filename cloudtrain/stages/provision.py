@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..ledger.ledger import Ledger
@@ -33,7 +33,7 @@ DEADLINE_SLACK = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """A machine that runs, what was paid for it and the lease it was born with."""
+    """A machine, what is paid for it and the lease it was born with."""
 
     instance: Instance
     offer: Offer
@@ -50,11 +50,27 @@ def provision(
     run_id: str,
     on_launched: Callable[[Instance, Offer], None],
 ) -> Provisioned:
-    """Launch the first offer that can be had and wait until it runs.
+    """Launch the first offer that can be had and wait until it runs. See `launch_first`."""
+    launched = launch_first(plan, provider, ledger, clock, tell, owner, run_id, on_launched)
+    ready = armed_and_running(launched.instance, launched.lease.deadline, provider, clock)
+    return replace(launched, instance=ready)
 
-    Orders of this run that nobody heard back from are asked again first, with the token they had: that cannot make a second
-    machine. `run_id` is "" for a machine that a person starts by name. `on_launched` hears of the machine the moment it
-    exists, before anything is waited for, so that whoever guards the run can end it.
+
+def launch_first(
+    plan: Plan,
+    provider: Provider,
+    ledger: Ledger,
+    clock: Clock,
+    tell: Tell,
+    owner: str,
+    run_id: str,
+    on_launched: Callable[[Instance, Offer], None],
+) -> Provisioned:
+    """Launch the first offer that can be had; return as soon as the cloud has accepted it, its deadline armed.
+
+    Orders of this run (or of this name, with `run_id` "": a machine that a person starts) that nobody heard back from are
+    asked again first, with the token they had: that cannot make a second machine. `on_launched` hears of the machine the
+    moment it exists, before anything is waited for, so that whoever guards the run can end it.
 
     Raises:
         NoOfferFitsError: every offer of the plan was refused; nothing was rented.
@@ -73,8 +89,7 @@ def provision(
             if isinstance(error, QuotaExceededError):
                 full_regions.add(order.offer.region)
         else:
-            ready = armed_and_running(instance, order.lease.deadline, provider, clock)
-            return Provisioned(ready, order.offer, order.lease)
+            return Provisioned(instance, order.offer, order.lease)
     raise NoOfferFitsError(
         f"{plan.machine.name}: no offer of the plan could be had; nothing was rented.",
         "\n".join(refused) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
@@ -82,7 +97,7 @@ def provision(
 
 
 def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
-    """Switch a stopped machine on again under a new lease and wait until it runs.
+    """Switch a stopped machine on again under a new lease and wait until it runs. One that is just stopping is waited for.
 
     Raises:
         ProviderError: it cannot be switched on, or did not come up in time.
@@ -92,6 +107,8 @@ def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> 
             f"{instance.name} is {instance.state.value} and {provider.name} cannot switch it on",
             f"End it and launch anew: cloudtrain terminate {instance.name}",
         )
+    if instance.state is InstanceState.STOPPING:
+        wait_until(provider, instance.ref, (InstanceState.STOPPED, InstanceState.TERMINATED), clock, BOOT_TIMEOUT_S)
     return armed_and_running(provider.start(instance.ref, lease), lease.deadline, provider, clock)
 
 
@@ -107,9 +124,18 @@ def armed_and_running(instance: Instance, latest: datetime, provider: Provider, 
         raise InstanceNotFoundError(f"{instance.ref.id} vanished while it was starting")
     if seen.state is not InstanceState.RUNNING:
         raise ProviderError(f"{instance.ref.id} did not start: it is {seen.state.value} after {BOOT_TIMEOUT_S:.0f} s")
+    return armed(seen, latest)
+
+
+def armed(seen: Instance, latest: datetime) -> Instance:
+    """Return the machine as it is, its deadline being `latest` or earlier.
+
+    Raises:
+        CloudtrainError: it lives without the deadline it was ordered with.
+    """
     if seen.deadline is None or seen.deadline > latest + DEADLINE_SLACK:
         raise CloudtrainError(
-            f"{instance.ref.id} runs, but its deadline does not read back as armed "
+            f"{seen.ref.id} exists, but its deadline does not read back as armed "
             f"(wanted {latest:%H:%M}, found {seen.deadline or 'none'}); it is not used."
         )
     return seen
@@ -117,12 +143,21 @@ def armed_and_running(instance: Instance, latest: datetime, provider: Provider, 
 
 def _orders(plan: Plan, ledger: Ledger, clock: Clock, owner: str, run_id: str) -> Iterator[LaunchOrder]:
     for order in ledger.open_intents():
-        if run_id and order.run_id == run_id and order.lease.deadline > clock.now():
+        if (order.run_id, order.machine.name) == (run_id, plan.machine.name) and order.lease.deadline > clock.now():
             yield order
     for attempt in plan.attempts:
         token = f"ct-{uuid.uuid4().hex}"
-        order = LaunchOrder(token, plan.machine, attempt.offers[0], attempt.lease, owner, plan.machine.disk_gb, run_id)
-        yield order
+        yield LaunchOrder(
+            token,
+            plan.machine,
+            attempt.offers[0],
+            attempt.lease,
+            owner,
+            plan.machine.disk_gb,
+            run_id,
+            plan.at_deadline,
+            plan.checkpoints,
+        )
 
 
 def _refusal(offer: Offer, error: ProviderError) -> str:

@@ -26,6 +26,8 @@ def terminate(instance: Instance, provider: Provider, clock: Clock, tell: Tell) 
     seen = _look(instance, (InstanceState.TERMINATED,), "terminate", provider, clock)
     if seen is not None and seen.state is not InstanceState.TERMINATED:
         raise _unconfirmed(instance, f"it is still {seen.state.value}", "terminate")
+    # Some of what was made beside it a cloud lets go of only now.
+    _insist(lambda: provider.terminate(instance.ref), "terminate", instance, clock)
     tell(Note(f"{instance.name} ({instance.ref.id}) is terminated; nothing of it bills."))
 
 
@@ -80,7 +82,7 @@ def _look(
 
 
 def _unconfirmed(instance: Instance, why: str, verb: str) -> CloudtrainError:
-    price = "at an unknown price" if instance.usd_per_hour is None else f"at ${instance.usd_per_hour:.3f}/h"
+    price = "at an unknown price" if instance.full_usd_per_hour is None else f"at ${instance.full_usd_per_hour:.3f}/h"
     deadline = "none is known" if instance.deadline is None else f"{instance.deadline:%Y-%m-%d %H:%M} UTC"
     return ShutdownError(
         f"{instance.ref.provider} did not confirm that {instance.name} ({instance.ref.id}) ended: {why}. "

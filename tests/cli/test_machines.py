@@ -124,7 +124,7 @@ def test_who_insists_on_leaving_is_told_when_the_machine_ends_by_itself(lab: Pat
 
 
 def test_sweep_shows_asks_and_ends(cli: Cli) -> None:
-    assert cli("sweep", "--json").json == {"found": [], "ended": [], "silent": []}
+    assert cli("sweep", "--json").json == {"found": [], "leftovers": [], "ended": [], "removed": [], "silent": []}
     cli("start", "memory")
     shown = cli("sweep", "--dry-run", "--json").json
     assert [machine["name"] for machine in shown["found"]] == ["memory"]

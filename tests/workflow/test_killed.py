@@ -51,7 +51,7 @@ def deadly(name):
         return answer
     return call
 
-for name in ("check", "offers", "launch", "get", "list_owned", "leftovers", "terminate", "extend", "stop", "start"):
+for name in ("check", "offers", "launch", "get", "list_owned", "leftovers", "remove", "terminate", "extend", "stop", "start"):
     setattr(Deadly, name, deadly(name))
 
 job = JobSpec("thing", Path(sys.argv[1]), "mkdir -p results; echo done > results/out")

@@ -1,18 +1,24 @@
 """Sweep: what no live run needs is ended, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from cloudtrain import machines, overview, sweeping, workflow
-from cloudtrain.model.errors import ProviderError, ProviderUnavailableError, ShutdownError
+from cloudtrain.journey import Tools
+from cloudtrain.model.errors import NotSetUpError, ProviderError, ProviderUnavailableError, ShutdownError
+from cloudtrain.model.instance import LaunchOrder, Leftover
+from cloudtrain.model.lease import Lease
+from cloudtrain.model.spec import Budget
+from cloudtrain.providers.memory import MemoryProvider
 
 from .conftest import MACHINE, World
 
 
 def sweep_all(world: World) -> list[str]:
     found = sweeping.unneeded(overview.status(world.tools))
-    return [instance.name for instance in sweeping.sweep([machine.instance.ref for machine in found], world.tools)]
+    return [instance.name for instance in sweeping.sweep([machine.instance.ref for machine in found], world.tools).ended]
 
 
 def test_a_machine_without_a_run_is_ended_and_a_live_runs_is_not(world: World) -> None:
@@ -31,7 +37,7 @@ def test_another_persons_machine_is_left_alone(world: World) -> None:
 
 def test_what_was_not_agreed_on_stays(world: World) -> None:
     machines.start(MACHINE, world.tools)
-    assert sweeping.sweep([], world.tools) == []
+    assert sweeping.sweep([], world.tools) == sweeping.Swept((), ())
     assert len(world.provider.list_owned()) == 1
 
 
@@ -51,3 +57,63 @@ def test_a_provider_that_does_not_answer_is_no_success(world: World) -> None:
     with pytest.raises(ShutdownError, match="does not answer"):
         sweeping.sweep([instance.ref], world.tools)
     assert len(world.provider.list_owned()) == 1
+
+
+def tools(world: World) -> Tools:
+    """A computer that knows of the provider and may never have used it."""
+    return replace(world.tools, provider_names=("memory",))
+
+
+class Littered(MemoryProvider):
+    """A cloud in which machines that are gone have left something behind."""
+
+    left: list[Leftover]
+
+    def leftovers(self) -> Sequence[Leftover]:
+        return tuple(self.left)
+
+    def remove(self, leftover: Leftover) -> None:
+        if leftover.id == "stuck":
+            raise ProviderError("it is in use")
+        self.left.remove(leftover)
+
+
+@pytest.fixture
+def littered(world: World) -> Littered:
+    world.provider.__class__ = Littered
+    assert isinstance(world.provider, Littered)
+    world.provider.left = [
+        Leftover("memory", "disk", "mine", usd_per_month=8.0, owner="me-here"),
+        Leftover("memory", "group", "nobodys"),
+        Leftover("memory", "disk", "theirs", owner="somebody-else"),
+    ]
+    return world.provider
+
+
+def test_what_is_left_of_machines_that_are_gone_is_shown_and_removed(world: World, littered: Littered) -> None:
+    status = overview.status(tools(world))
+    assert [leftover.id for leftover in status.leftovers] == ["mine", "nobodys"]
+    swept = sweeping.sweep(list(status.leftovers), tools(world))
+    assert [leftover.id for leftover in swept.removed] == ["mine", "nobodys"]
+    assert [leftover.id for leftover in littered.left] == ["theirs"]
+
+
+def test_what_a_launch_that_is_under_way_has_made_is_not_left_over(world: World, littered: Littered) -> None:
+    littered.left = [Leftover("memory", "group", "fresh", owner="me-here", token="ct-1")]
+    offer = littered.offers(MACHINE.resources)[0]
+    world.ledger.intend(LaunchOrder("ct-1", MACHINE, offer, Lease.grant(Budget(), 1.0, world.clock.now()), "me-here"))
+    assert overview.status(tools(world)).leftovers == ()
+
+
+def test_a_leftover_that_stays_is_named(world: World, littered: Littered) -> None:
+    littered.left = [Leftover("memory", "group", "stuck")]
+    with pytest.raises(ShutdownError, match="it is in use"):
+        sweeping.sweep(list(littered.left), tools(world))
+
+
+def test_a_cloud_that_this_computer_never_used_and_cannot_ask_is_no_news(world: World) -> None:
+    world.provider.fail_next("list_owned", NotSetUpError("no credentials"))
+    assert overview.status(tools(world)).silent == ()
+    machines.start(MACHINE, tools(world))
+    world.provider.fail_next("list_owned", NotSetUpError("no credentials"))
+    assert [finding.subject for finding in overview.status(tools(world)).silent] == ["memory"]
