@@ -2,7 +2,10 @@
 
 import sys
 
-from .render import clean, part
+import typer
+
+from ..model.errors import ConfigError, ExitCode
+from .render import clean, note, part
 
 
 def may_ask() -> bool:
@@ -36,3 +39,16 @@ def agree(question: str) -> bool:
         return False
     part(f"{clean(question)} [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def must_agree(question: str, without_asking: str) -> None:
+    """Leave unless a person agrees. `without_asking` is the line to type where nobody can be asked.
+
+    Raises:
+        ConfigError: there is nobody to ask.
+    """
+    if not may_ask():
+        raise ConfigError(f"{question} There is no terminal to ask at", without_asking)
+    if not agree(question):
+        note("Nothing was done.")
+        raise typer.Exit(int(ExitCode.INTERRUPTED))

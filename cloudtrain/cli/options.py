@@ -76,6 +76,7 @@ Sample = Annotated[
 AllowUnsupportedGpu = Annotated[
     bool, typer.Option("--allow-unsupported-gpu", help="Rent a GPU the framework is known not to compute on.")
 ]
+CreateNetwork = Annotated[bool, typer.Option("--create-network", help="Make a network where the account has no default one.")]
 RunFilter = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="List this run only.", show_default=False, autocompletion=completion.run_ids),

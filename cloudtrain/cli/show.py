@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ..model.finding import Finding
-from ..model.instance import Instance
+from ..model.instance import Instance, Outlook
 from ..model.lease import Lease
 from ..model.offer import Offer
 from ..model.plan import Attempt, Plan
@@ -28,6 +28,21 @@ def show_plan(plan: Plan, now: datetime) -> None:
     if hidden > 0:
         note(f"… and {hidden} more: --json")
     answer(f"Lease: {_lease(plan.attempts[0].lease, now)}")
+
+
+def show_outlook(outlook: Outlook | None) -> None:
+    """Print what the first offer of a plan would make, where that is known."""
+    if outlook is None:
+        return
+    pairs(
+        (
+            ("Image:", outlook.image),
+            ("Disk:", f"{outlook.disk_gb} GiB, {dollars(outlook.usd_per_month_stopped)}/month while the machine is stopped"),
+            ("Quota:", outlook.quota),
+        )
+    )
+    if not outlook.enough_quota:
+        warning("The account's quota is too small for this machine: cloudtrain check says what to ask for.")
 
 
 def show_instance(instance: Instance, now: datetime) -> None:

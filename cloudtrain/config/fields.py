@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -173,6 +174,30 @@ def http_url(value: object) -> str:
     return text
 
 
+def address_block(value: object) -> str:
+    """Return a block of internet addresses that is not all of them."""
+    text = word(value)
+    hint = "Write it with its length: `203.0.113.7/32`, `2001:db8::/64`."
+    try:
+        network = ip_network(text, strict=True)
+    except ValueError as error:
+        raise refuse(f"expected a block of addresses, found {found(text)}: {error}", hint) from error
+    if network.prefixlen == 0:
+        raise refuse(
+            f"{found(text)} is the whole internet", "Name the addresses that are to reach the machine, or leave it out."
+        )
+    return str(network)
+
+
+def switch(value: object) -> bool:
+    """Return true or false, as YAML or a flag writes them."""
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise refuse(f"expected true or false, found {found(value)}")
+
+
 def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names with repetitions folded, order kept."""
     return tuple(dict.fromkeys(names))
@@ -225,4 +250,6 @@ ProviderName = Annotated[str, *_kind(provider_name, "name")]
 UserName = Annotated[str, *_kind(user_name, "login name")]
 SshOption = Annotated[str, *_kind(ssh_option, "option")]
 HttpUrl = Annotated[str, *_kind(http_url, "http or https address")]
+AddressBlock = Annotated[str, *_kind(address_block, "block of addresses")]
+Switch = Annotated[bool, *_kind(switch, "true or false")]
 EachOnce = AfterValidator(each_once)

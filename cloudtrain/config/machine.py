@@ -143,11 +143,13 @@ def _spec(machine: MachineFile, name: str, origin: str) -> MachineSpec:
         market=machine.market,
         disk_gb=machine.disk_gb,
         image=machine.image,
+        network=machine.network,
         ssh=SshSettings(
             user=None if ssh.user == "auto" else ssh.user,
             port=ssh.port,
             proxy_command=ssh.proxy_command,
             options=MappingProxyType(dict(ssh.options)),
+            allow_from=ssh.allow_from,
         ),
         endpoint_url=machine.endpoint_url,
         resource_manager_url=machine.resource_manager_url,

@@ -4,6 +4,7 @@ The checks that look at the disk need the folder, handed in as the validation co
 the name itself is judged.
 """
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -19,11 +20,21 @@ _FROM_HERE = "Names count from the job's folder: `data`, `src/train.py`."
 
 
 def input_name(value: object, info: ValidationInfo) -> str:
-    """Return the name of a file or folder that is there."""
+    """Return the name of a file or folder that is there, or a folder of object storage as it is written."""
+    if isinstance(value, str) and "://" in value:
+        return storage_url(value)
     name, path = _inside(value, info)
     if path is not None and not path.exists():
         raise refuse(f"there is no {found(name)} in the job's folder", _FROM_HERE)
     return name
+
+
+def storage_url(value: object) -> str:
+    """Return the address of a folder or file in object storage: "s3://bucket/data/"."""
+    text = line_of_text(value)
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?", text):
+        raise refuse(f"expected an address in S3, found {found(text)}", "Write it like this: `s3://my-bucket/data/`.")
+    return text
 
 
 def requirements_name(value: object, info: ValidationInfo) -> str:
@@ -92,4 +103,5 @@ def _folder(info: ValidationInfo) -> Path | None:
 
 InputName = Annotated[str, BeforeValidator(input_name), Kind("name")]
 OutputName = Annotated[str, BeforeValidator(output_name), Kind("name")]
+StorageUrl = Annotated[str, BeforeValidator(storage_url), Kind("address in object storage")]
 RequirementsName = Annotated[str, BeforeValidator(requirements_name), Kind("name of a file")]

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ..model.spec import DEFAULT_IDLE_TIMEOUT_S, DEFAULT_MAX_LIFETIME_S, Framework, Market, OnFinish
 from .fields import (
+    AddressBlock,
     Block,
     DollarsIfAny,
     Duration,
@@ -20,12 +21,13 @@ from .fields import (
     Number,
     ProviderName,
     SshOption,
+    Switch,
     UserName,
     WholeNumber,
     Word,
     refuse,
 )
-from .paths import InputName, OutputName, RequirementsName
+from .paths import InputName, OutputName, RequirementsName, StorageUrl
 
 OWN_MACHINES = frozenset({"local", "memory", "hosts"})
 """Providers that need not be told what to rent."""
@@ -81,7 +83,10 @@ class JobFile(Section):
     )
     inputs: Annotated[tuple[InputName, ...], EachOnce] = Field(
         default=(".",),
-        description="Files and folders that travel to the machine. `.gitignore` and `.cloudtrainignore` are honoured.",
+        description=(
+            "Files and folders that travel to the machine. `.gitignore` and `.cloudtrainignore` are honoured. What is in S3 "
+            "(`s3://bucket/data/`) is read by the machine itself, into a folder of its last name."
+        ),
         examples=["[., data/]"],
     )
     requirements: RequirementsName | None = Field(
@@ -112,10 +117,28 @@ class JobFile(Section):
     idle_timeout: DurationOrNever = Field(
         default=DEFAULT_IDLE_TIMEOUT_S,
         description=(
-            "How long the machine may do nothing before it ends. `never` switches this off, not the deadline. "
-            "Read and kept: nothing acts on it yet."
+            "How long the machine may do nothing before it ends: no job, nobody logged in, GPU and CPU quiet, nothing read or "
+            "written. `never` switches this off, not the deadline."
         ),
         examples=["20m"],
+    )
+    stall_timeout: DurationOrNever = Field(
+        default=None,
+        description="How long the GPU may be quiet while the job runs before the job counts as stalled and is ended.",
+        examples=["1h"],
+    )
+    resume: Switch = Field(
+        default=False,
+        description=(
+            "When the cloud takes a spot machine back, the job goes on, on the next offer, with what its outputs hold: write "
+            "checkpoints there."
+        ),
+        examples=["true"],
+    )
+    checkpoints: StorageUrl | None = Field(
+        default=None,
+        description="A folder in S3 that the machine copies its outputs to while the job runs, and finds them in again.",
+        examples=["s3://my-bucket/digits/"],
     )
     on_finish: OnFinish = Field(
         default=OnFinish.TERMINATE,
@@ -154,6 +177,11 @@ class SshSection(Section):
         default=None,
         description="A command whose input and output are the line to the machine.",
         examples=["ssh -W %h:%p gate"],
+    )
+    allow_from: Annotated[tuple[AddressBlock, ...], EachOnce] = Field(
+        default=(),
+        description="Who may reach the machine's SSH port. Left out: the address this computer is seen under, and nobody else.",
+        examples=["[203.0.113.0/24]"],
     )
     options: dict[SshOption, Line] = Field(
         default_factory=dict,
@@ -196,6 +224,11 @@ class MachineFile(Section):
     )
     disk_gb: WholeNumber | None = Field(
         default=None, ge=1, le=65536, description="Boot disk, GiB. Left out: what the image needs.", examples=["100"]
+    )
+    network: Word = Field(
+        default="",
+        description="The cloud's name of the network to use. Left out: the account's default one.",
+        examples=["vpc-0a1b2c3d"],
     )
     image: Word = Field(default="auto", description="`auto`, or the name of an image of that cloud.", examples=["auto"])
     ssh: SshSection = Field(

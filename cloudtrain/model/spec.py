@@ -80,6 +80,7 @@ class JobSpec:
         folder: absolute path of the job's folder on this machine; relative names below count from it.
         command: what the machine's shell runs in the job's folder.
         inputs: relative names (files or folders) that travel to the machine.
+        stored_inputs: folders of object storage ("s3://bucket/data/") that the machine reads itself.
         outputs: relative names that come back.
         requirements: relative name of a pip requirements file, or None.
         idle_timeout_s: seconds of idleness after which the machine ends, or None for never.
@@ -94,6 +95,7 @@ class JobSpec:
     command: str
     framework: Framework = Framework.NONE
     inputs: tuple[str, ...] = (".",)
+    stored_inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("results",)
     requirements: str | None = None
     resources: Resources = field(default_factory=Resources)

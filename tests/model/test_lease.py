@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -37,13 +38,40 @@ def test_a_lease_is_never_longer_than_the_longest_lifetime(usd: float | None, pr
     assert length_s == int(length_s)
 
 
+def written(amount: float) -> Fraction:
+    """Return an amount as a person reads it: 0.1 is a tenth."""
+    return Fraction(str(amount))
+
+
+@settings(deadline=None)
+@given(dollars | cents(2, 100_000), prices | cents(4, 1_000_000), lifetimes, st.integers(0, 24 * 3600))
+def test_nor_where_every_minute_begun_is_billed_from_whenever_it_was_launched(
+    usd: float, price: float, max_lifetime_s: float, launched_after_s: int
+) -> None:
+    lease = Lease.grant(Budget(usd, max_lifetime_s), price, NOW)
+    lived_s = (lease.deadline - NOW).total_seconds() - launched_after_s
+    minutes = math.ceil(lived_s / 60) if lived_s > 0 else 0
+    assert written(price) * minutes / 60 <= written(usd)
+
+
 @settings(deadline=None)
 @given(cents(2, 100_000), cents(4, 1_000_000), lifetimes)
-def test_no_paid_for_second_is_given_away(usd: float, price: float, max_lifetime_s: float) -> None:
+def test_no_minute_that_was_paid_for_is_given_away(usd: float, price: float, max_lifetime_s: float) -> None:
     lease = Lease.grant(Budget(usd, max_lifetime_s), price, NOW)
     length_s = int((lease.deadline - NOW).total_seconds())
-    one_more = Fraction(price) * (length_s + 2) / 3600
-    assert length_s + 1 > max_lifetime_s or one_more > Fraction(usd)
+    one_more = written(price) * (length_s + 60) / 3600
+    assert length_s == int(max_lifetime_s) or one_more > written(usd)
+
+
+def test_a_budget_that_people_write_buys_what_they_would_reckon() -> None:
+    lease = Lease.grant(Budget(0.3), 0.1, NOW)
+    assert lease.deadline == NOW + timedelta(hours=3)
+    assert lease.most_usd(NOW) == 0.3
+
+
+def test_less_than_a_minute_is_not_bought() -> None:
+    assert Lease.grant(Budget(0.01, 45), 1.0, NOW).deadline == NOW
+    assert Lease.grant(Budget(0.02, 45), 1.0, NOW).deadline == NOW + timedelta(seconds=45)
 
 
 @settings(deadline=None)

@@ -15,9 +15,11 @@ VERBS = {
     "start": "Rent a machine, or switch it on again, without a job.",
     "ip": "Print a machine's address.",
     "ssh": "Open a shell on a machine, or run a command there.",
+    "extend": "Move a machine's deadline.",
+    "resize": "Give a machine another instance type, its disk kept.",
     "stop": "Switch a machine off and keep its disk.",
     "terminate": "End a machine, disk included.",
-    "sweep": "End the machines that no live run needs.",
+    "sweep": "End what no live run needs: machines and what they left.",
     "version": "Print the version.",
 }
 """Every verb and its help in one line, so that `cloudtrain --help` imports none of them."""

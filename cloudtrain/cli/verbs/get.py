@@ -6,7 +6,7 @@ from ...wiring import open_tools
 from ..names import machine_meant
 from ..options import Config, Json
 from ..render import answer, document
-from ..show import show_instance, show_plan
+from ..show import show_instance, show_outlook, show_plan
 
 EXAMPLES = """
 cloudtrain get aws-p2
@@ -29,3 +29,4 @@ def get(name: Config = None, as_json: Json = False) -> None:
     elif view.plan is not None:
         answer(f"There is no machine {view.machine.name} now. Starting it would rent the first of these that can be had:")
         show_plan(view.plan, now)
+        show_outlook(view.outlook)

@@ -1,5 +1,6 @@
 """start: a machine without a job."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -7,9 +8,9 @@ import typer
 from ... import machines
 from ...config.duration import parse_duration
 from ...config.machine import load_machine
-from ...model.spec import DEFAULT_MAX_LIFETIME_S, Budget
+from ...model.spec import DEFAULT_MAX_LIFETIME_S, Budget, OnFinish
 from ..names import machine_meant
-from ..options import Config, Dollars, JsonLines, Lifetime
+from ..options import Config, CreateNetwork, Dollars, JsonLines, Lifetime
 from ..render import json_line
 from ..session import open_session
 from ..show import show_instance
@@ -17,15 +18,24 @@ from ..show import show_instance
 EXAMPLES = """
 cloudtrain start aws-p2 --budget 5
 cloudtrain start aws-p2 --max-lifetime 2h --no-wait
+cloudtrain start aws-t3 --on-finish stop
 """
 
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Return before the machine can be spoken to.")]
+NoWait = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Return when the cloud has accepted and the deadline is armed; the machine may still boot."),
+]
+AtDeadline = Annotated[
+    OnFinish, typer.Option("--on-finish", help="What the deadline does to a new machine: terminate, or stop and keep its disk.")
+]
 
 
 def start(
     name: Config = None,
     budget: Dollars = None,
     max_lifetime: Lifetime = None,
+    on_finish: AtDeadline = OnFinish.TERMINATE,
+    create_network: CreateNetwork = False,
     no_wait: NoWait = False,
     as_json: JsonLines = False,
 ) -> None:
@@ -35,8 +45,10 @@ def start(
     """
     lifetime_s = DEFAULT_MAX_LIFETIME_S if max_lifetime is None else parse_duration(max_lifetime)
     with open_session(as_json=as_json) as session:
-        machine = load_machine(machine_meant(name, session.tools.ledger))
-        instance = machines.start(machine, session.tools, budget=Budget(budget, lifetime_s), wait=not no_wait)
+        machine = replace(load_machine(machine_meant(name, session.tools.ledger)), create_network=create_network)
+        instance = machines.start(
+            machine, session.tools, budget=Budget(budget, lifetime_s), on_finish=on_finish, wait=not no_wait
+        )
         now = session.tools.clock.now()
     if as_json:
         json_line({"event": "machine", "instance": instance})

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from ... import overview, sweeping
-from ...model.errors import ConfigError, ExitCode, ShutdownError
+from ...model.errors import ShutdownError
 from ...model.instance import InstanceRef, Leftover
-from ..ask import agree, may_ask
+from ..ask import must_agree
 from ..options import Json
-from ..render import document, note
+from ..render import document
 from ..session import open_session
 from ..show import show_status
 
@@ -24,7 +24,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def sweep(dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
-    """End the machines that no live run needs.
+    """End what no live run needs: machines and what they left.
 
     Every provider is asked what of yours exists, whatever this computer remembers: machines, and what is left of machines
     that are gone. Those of other people and of live runs stay. Asks first; where nobody can be asked, --yes must say so.
@@ -36,7 +36,7 @@ def sweep(dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> N
             show_status(replace(status, machines=tuple(found), runs=()), session.tools.clock.now())
         wanted: list[InstanceRef | Leftover] = [*(machine.instance.ref for machine in found), *status.leftovers]
         if wanted and not dry_run and not yes:
-            ask_first(len(wanted))
+            must_agree("End what is listed, disks included?", "cloudtrain sweep --yes")
         swept = sweeping.sweep([] if dry_run else wanted, session.tools)
     if as_json:
         document(
@@ -50,16 +50,3 @@ def sweep(dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> N
         )
     if status.silent:
         raise ShutdownError("Not every provider answered; something may still bill there", "Try again: cloudtrain sweep")
-
-
-def ask_first(count: int) -> None:
-    """Leave unless a person agrees.
-
-    Raises:
-        ConfigError: there is nobody to ask.
-    """
-    if not may_ask():
-        raise ConfigError("A sweep ends machines and their disks, and there is no terminal to ask at", "cloudtrain sweep --yes")
-    if not agree(f"End {'it' if count == 1 else f'these {count}'}, disks included?"):
-        note("Nothing was ended.")
-        raise typer.Exit(int(ExitCode.INTERRUPTED))

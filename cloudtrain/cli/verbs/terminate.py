@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from ... import machines
-from ...model.errors import ConfigError, ExitCode
-from ..ask import agree, may_ask
+from ..ask import must_agree
 from ..names import machine_meant
 from ..options import Json, Machine
-from ..render import document, note
+from ..render import document
 from ..session import open_session
 
 EXAMPLES = """
@@ -29,22 +28,7 @@ def terminate(name: Machine = None, yes: Yes = False, as_json: Json = False) -> 
     with open_session() as session:
         meant = machine_meant(name, session.tools.ledger)
         if not yes:
-            ask_first(meant)
+            must_agree(f"End {meant} and its disk?", f"cloudtrain terminate {meant} --yes")
         instance = machines.terminate(meant, session.tools)
     if as_json:
         document(instance)
-
-
-def ask_first(name: str) -> None:
-    """Leave unless a person agrees.
-
-    Raises:
-        ConfigError: there is nobody to ask.
-    """
-    if not may_ask():
-        raise ConfigError(
-            f"Ending {name} also ends its disk, and there is no terminal to ask at", f"cloudtrain terminate {name} --yes"
-        )
-    if not agree(f"End {name} and its disk?"):
-        note(f"{name} is left as it is.")
-        raise typer.Exit(int(ExitCode.INTERRUPTED))
