@@ -10,7 +10,7 @@ from cloudtrain.model.spec import Resources
 from cloudtrain.providers import extras
 from cloudtrain.providers.base import OfferSource, Provider, ProviderSettings
 from cloudtrain.providers.registry import open_provider
-from cloudtrain.testing.provider_contract import OfferSourceContract
+from cloudtrain.testing.offer_contract import OfferSourceContract
 
 CLOUDS = ["aws", "azure", "gcp"]
 LOGIN = {"aws": "aws configure", "azure": "az login", "gcp": "gcloud auth application-default login"}

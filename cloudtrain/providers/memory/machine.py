@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ...model.instance import Instance, InstanceRef, InstanceState, LaunchOrder, MemoryEndpoint
 from ...model.lease import Lease
-from ...model.spec import Market
+from ...model.offer import Offer
+from ...model.spec import Market, OnFinish
 from .market import NAME, USD_PER_MONTH_STOPPED
 
 
@@ -34,6 +35,8 @@ class Machine:
     ready_at: datetime
     deadline: datetime | None
     state: InstanceState = InstanceState.PENDING
+    at_deadline: OnFinish = OnFinish.TERMINATE
+    gpu_count: int = 0
 
     @classmethod
     def ordered(cls, order: LaunchOrder, id: str, now: datetime, boot_s: float) -> "Machine":
@@ -50,6 +53,8 @@ class Machine:
             launched_at=now,
             ready_at=now + timedelta(seconds=boot_s),
             deadline=order.lease.deadline,
+            at_deadline=order.at_deadline,
+            gpu_count=order.offer.gpu_count,
         )
 
     @property
@@ -60,7 +65,7 @@ class Machine:
     def at(self, now: datetime) -> "Machine":
         """Return what time has made of it: booted, or ended by its deadline."""
         if self.is_on and self.deadline is not None and now >= self.deadline:
-            return self.ended()
+            return self.stopped() if self.at_deadline is OnFinish.STOP else self.ended()
         if self.state is InstanceState.PENDING and now >= self.ready_at:
             return replace(self, state=InstanceState.RUNNING)
         return self
@@ -80,6 +85,10 @@ class Machine:
         ready_at = now + timedelta(seconds=boot_s)
         return replace(self, state=InstanceState.PENDING, deadline=lease.deadline, ready_at=ready_at)
 
+    def resized(self, offer: Offer) -> "Machine":
+        """Return it with another type and price."""
+        return replace(self, instance_type=offer.instance_type, usd_per_hour=offer.usd_per_hour, gpu_count=offer.gpu_count)
+
     def shown(self, root: Path) -> Instance:
         """Return it in the contract's words; `root` is the folder that plays it."""
         runs = self.state is InstanceState.RUNNING
@@ -96,6 +105,8 @@ class Machine:
             usd_per_month_stopped=USD_PER_MONTH_STOPPED,
             launched_at=self.launched_at,
             deadline=self.deadline,
+            market=self.market,
+            gpu_count=self.gpu_count,
         )
 
 

@@ -109,6 +109,16 @@ class MemoryProvider:
             self._keep(machines, machine)
             return self._shown(machine)
 
+    def resize(self, ref: InstanceRef, offer: Offer) -> None:
+        """Give a stopped machine another type."""
+        with self._failing("resize"), self._store.change() as machines:
+            machine = self._look(machines, self._living(machines, ref))
+            if machine.state is not InstanceState.STOPPED:
+                raise ProviderError(f"{machine.name} is {machine.state.value}; only a stopped machine changes its type")
+            if offer.region != machine.region:
+                raise ProviderError(f"{machine.name} is in {machine.region} and the offer in {offer.region}")
+            self._keep(machines, machine.resized(offer))
+
     def fail_next(self, operation: str, error: Exception, *, after: bool = False) -> None:
         """Let the next call of an operation raise `error`: before it did anything, or after it did all of it.
 
@@ -199,7 +209,7 @@ class MemoryProvider:
         return self._clock.now()
 
 
-OPERATIONS = ("offers", "launch", "get", "list_owned", "leftovers", "remove", "terminate", "extend", "stop", "start")
+OPERATIONS = ("offers", "launch", "get", "list_owned", "leftovers", "remove", "terminate", "extend", "stop", "start", "resize")
 """What can be told to fail."""
 
 

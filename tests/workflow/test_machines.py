@@ -1,0 +1,119 @@
+"""The verbs on machines: what start, extend and resize promise."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cloudtrain import leasing, machines, workflow
+from cloudtrain.model.errors import (
+    ConfigError,
+    NoOfferFitsError,
+    ProviderError,
+    RunHeldError,
+)
+from cloudtrain.model.instance import InstanceState, LaunchOrder
+from cloudtrain.model.lease import Lease
+from cloudtrain.model.spec import Budget, Market, OnFinish
+
+from .conftest import MACHINE, World
+
+
+def test_start_without_waiting_returns_while_the_machine_boots_and_its_deadline_is_armed(world: World) -> None:
+    world.provider._boot_s = 100.0
+    instance = machines.start(MACHINE, world.tools, wait=False)
+    assert instance.state is InstanceState.PENDING
+    assert instance.deadline is not None
+    assert world.ledger.machine(MACHINE.name).instance == instance
+
+
+def test_a_machine_that_was_asked_to_stops_at_its_deadline_and_keeps_its_disk(world: World) -> None:
+    instance = machines.start(MACHINE, world.tools, on_finish=OnFinish.STOP)
+    world.clock.sleep(25 * 3600)
+    assert world.provider.get(instance.ref).state is InstanceState.STOPPED
+
+
+def test_a_spot_machine_cannot_be_asked_to_stop(world: World) -> None:
+    with pytest.raises(ConfigError, match="spot"):
+        machines.start(replace(MACHINE, market=Market.SPOT), world.tools, on_finish=OnFinish.STOP)
+    assert list(world.provider.list_owned()) == []
+
+
+def test_a_launch_under_a_name_that_nobody_heard_back_from_is_asked_again_and_makes_no_second_machine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease.grant(Budget(), 0.1, world.clock.now())
+    order = LaunchOrder("ct-1", MACHINE, world.provider.offers(MACHINE.resources)[0], lease, "me-here")
+    world.ledger.intend(order)
+    made = world.provider.launch(order)
+    # The cloud's lists lag behind its answers.
+    monkeypatch.setattr(world.provider, "list_owned", lambda: ())
+    assert machines.start(MACHINE, world.tools).ref == made.ref
+    monkeypatch.undo()
+    assert [instance.ref for instance in world.provider.list_owned()] == [made.ref]
+
+
+def test_extend_by_dollars_moves_the_deadline_by_what_they_buy(world: World) -> None:
+    started = machines.start(MACHINE, world.tools, budget=Budget(1.0))
+    extended = leasing.extend(MACHINE.name, world.tools, usd=0.5)
+    assert started.deadline is not None
+    assert extended.before == started.deadline
+    assert extended.instance.deadline == started.deadline + timedelta(hours=5)  # $0.10/h
+    assert extended.most_usd == pytest.approx(1.5, abs=0.001)
+    assert world.ledger.machine(MACHINE.name).instance == extended.instance
+
+
+def test_extend_by_a_time(world: World) -> None:
+    started = machines.start(MACHINE, world.tools)
+    extended = leasing.extend(MACHINE.name, world.tools, seconds=7200)
+    assert started.deadline is not None
+    assert extended.instance.deadline == started.deadline + timedelta(hours=2)
+
+
+def test_extend_refuses_a_stopped_machine_and_a_lease_without_end(world: World) -> None:
+    machines.start(MACHINE, world.tools)
+    with pytest.raises(ConfigError, match="120 days"):
+        leasing.extend(MACHINE.name, world.tools, seconds=130 * 86400)
+    machines.stop(MACHINE.name, world.tools)
+    with pytest.raises(ConfigError, match="stopped"):
+        leasing.extend(MACHINE.name, world.tools, seconds=60)
+
+
+def test_a_deadline_the_cloud_does_not_move_stands_as_it_was(world: World) -> None:
+    started = machines.start(MACHINE, world.tools)
+    world.provider.fail_next("extend", ProviderError("no"))
+    with pytest.raises(ProviderError, match="no"):
+        leasing.extend(MACHINE.name, world.tools, seconds=7200)
+    assert world.provider.get(started.ref).deadline == started.deadline
+
+
+def test_resize_switches_off_and_keeps_machine_and_disk(world: World) -> None:
+    started = machines.start(MACHINE, world.tools)
+    resized = machines.resize(MACHINE.name, "mem.gpu", world.tools)
+    assert (resized.ref, resized.instance_type, resized.state) == (started.ref, "mem.gpu", InstanceState.STOPPED)
+    assert resized.usd_per_hour == pytest.approx(1.0)
+    again = machines.start(MACHINE, world.tools, budget=Budget(2.0))
+    assert again.ref == started.ref
+    assert again.deadline is not None
+    assert again.deadline - world.clock.now() <= timedelta(hours=2)
+
+
+def test_resize_to_a_type_that_is_not_there_leaves_the_machine_running(world: World) -> None:
+    started = machines.start(MACHINE, world.tools)
+    with pytest.raises(NoOfferFitsError, match=r"no mem\.huge"):
+        machines.resize(MACHINE.name, "mem.huge", world.tools)
+    assert world.provider.get(started.ref).state is InstanceState.RUNNING
+
+
+def test_a_runs_machine_is_not_resized_under_it(world: World) -> None:
+    run = workflow.train(world.job("sleep 600"), MACHINE, world.tools, detach=True)
+    with pytest.raises(RunHeldError):
+        machines.resize(MACHINE.name, "mem.gpu", world.tools)
+    assert world.provider.get(run.instances[0]).state is InstanceState.RUNNING
+
+
+def test_a_stopped_machine_is_not_started_for_less_than_it_takes_to_boot(world: World) -> None:
+    machines.start(MACHINE, world.tools)
+    machines.stop(MACHINE.name, world.tools)
+    with pytest.raises(NoOfferFitsError, match="less than 5 minutes"):
+        machines.start(MACHINE, world.tools, budget=Budget(0.001))
