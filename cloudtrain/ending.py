@@ -25,11 +25,12 @@ from .model.event import Event, Note, Tell
 from .model.instance import Instance, InstanceState
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
-from .model.spec import Market, OnFinish
+from .model.spec import OnFinish
 from .providers.base import Provider
 from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
 from .stages.shut_down import stop, terminate
+from .verdict import verdict_on_gone_machine, verdict_on_job
 from .whereabouts import forget, look_for_launched, remember
 
 _HOLDS_RESULTS = (RunPhase.UPLOADING, RunPhase.RUNNING, RunPhase.COLLECTING)
@@ -56,7 +57,7 @@ class Ending:
     def job_ended(self, state: JobState) -> None:
         """Write down how the job ended."""
         self._journey.job_state = state
-        outcome, reason = _outcome_of(state, self._journey)
+        outcome, reason = verdict_on_job(state, self._journey)
         self._journey.conclude(outcome, reason, state.exit_code)
 
     def machine_silent(self, error: HostUnreachableError) -> None:
@@ -92,7 +93,7 @@ class Ending:
     def machine_gone(self) -> None:
         """Write down that the machine ended before the job did."""
         self._journey.disconnect()
-        self._journey.conclude(_outcome_of_gone(self._journey), "The machine ended before the job did.", None)
+        self._journey.conclude(verdict_on_gone_machine(self._journey), "The machine ended before the job did.", None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         journey = self._journey
@@ -263,42 +264,3 @@ def _whoever_listens(tell: Tell) -> Tell:
             tell(event)
 
     return told
-
-
-def _outcome_of(state: JobState, journey: Journey) -> tuple[Outcome, str]:
-    if state.phase == "lost":
-        return Outcome.LOST, "The job's supervisor died, or the machine was restarted."
-    if state.ended_by == "deadline":
-        return _outcome_at_deadline(journey), "The job was ended at its deadline."
-    if state.ended_by in _ENDED_BY:
-        return _ENDED_BY[state.ended_by]
-    if state.exit_code == 0:
-        return Outcome.SUCCEEDED, ""
-    how = f"signal {state.signal}" if state.signal else f"exit code {state.exit_code}"
-    return Outcome.JOB_FAILED, f"The job ended with {how}."
-
-
-_ENDED_BY = {
-    "request": (Outcome.CANCELLED, "The job was ended on request."),
-    "reclaim": (Outcome.RECLAIMED, "The cloud takes its spot machine back."),
-    "stalled": (Outcome.IDLE, "The job was ended because its GPU did nothing for too long."),
-}
-
-
-def _outcome_of_gone(journey: Journey) -> Outcome:
-    """Say why a machine that is gone is gone, as far as the deadline and the market tell."""
-    deadline = journey.instance.deadline if journey.instance else None
-    if deadline is not None and journey.tools.clock.now() >= deadline:
-        return _outcome_at_deadline(journey)
-    if journey.run.offer is not None and journey.run.offer.market is Market.SPOT:
-        return Outcome.RECLAIMED
-    return Outcome.LOST
-
-
-def _outcome_at_deadline(journey: Journey) -> Outcome:
-    """Say which of the two, dollars or hours, set the deadline."""
-    budget, offer = journey.job.budget, journey.run.offer
-    if budget.usd is None or offer is None or not offer.full_usd_per_hour:
-        return Outcome.OUT_OF_TIME
-    buys_s = budget.usd / offer.full_usd_per_hour * 3600
-    return Outcome.OUT_OF_BUDGET if buys_s < budget.max_lifetime_s else Outcome.OUT_OF_TIME

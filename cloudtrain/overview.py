@@ -5,13 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from .journey import Tools
+from .ledger.holder import is_alive
 from .model.errors import CloudtrainError, NotSetUpError
 from .model.finding import Finding
 from .model.instance import Instance, Leftover
 from .model.run import Run
 from .model.spec import MachineSpec
 from .providers.base import Provider
-from .whereabouts import remember, settle_old_launches
+from .whereabouts import remember_all, settle_old_launches
 
 
 class Standing(StrEnum):
@@ -80,7 +81,7 @@ def used_providers(tools: Tools) -> set[str]:
 def leftovers_at(spec: MachineSpec, tools: Tools) -> list[Leftover]:
     """Return what of this person's is left at one provider, is no machine and may cost.
 
-    What belongs to a launch that another process is just making is none: its order is still open.
+    What belongs to a launch that another process is just making is none: its order is open, and the process lives.
 
     Raises:
         ProviderError: it does not answer.
@@ -88,7 +89,7 @@ def leftovers_at(spec: MachineSpec, tools: Tools) -> list[Leftover]:
     provider = tools.open_provider(spec)
     if not isinstance(provider, Provider):
         return []
-    under_way = {order.token for order in tools.ledger.open_intents()}
+    under_way = {order.token for order in tools.ledger.open_intents() if is_alive(order.holder)}
     return [
         leftover
         for leftover in provider.leftovers()
@@ -129,9 +130,8 @@ def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
         )
         for instance in owned
     ]
-    for machine in found:
-        if machine.standing is Standing.FORGOTTEN:
-            remember(MachineSpec(machine.name, spec.provider, endpoint_url=spec.endpoint_url), machine.instance, tools)
+    forgotten = [machine.instance for machine in found if machine.standing is Standing.FORGOTTEN]
+    remember_all([(MachineSpec(i.name, spec.provider, endpoint_url=spec.endpoint_url), i) for i in forgotten], tools)
     return found
 
 

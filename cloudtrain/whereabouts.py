@@ -79,12 +79,20 @@ def remember_name(machine: MachineSpec, tools: Tools) -> None:
 
 def remember(machine: MachineSpec, instance: Instance, tools: Tools) -> None:
     """Let the other verbs find a run's machine by name, unless the name stands for another machine that lives."""
-    for record in tools.ledger.machines():
-        if record.spec.name == machine.name:
-            if record.instance is None or record.instance.ref == instance.ref:
-                tools.ledger.save_machine(record.spec, instance)
-            return
-    tools.ledger.save_machine(machine, instance)
+    remember_all([(machine, instance)], tools)
+
+
+def remember_all(found: Sequence[tuple[MachineSpec, Instance]], tools: Tools) -> None:
+    """Remember machines, as `remember` does with one."""
+    if not found:
+        return
+    known = {record.spec.name: record for record in tools.ledger.machines()}
+    for machine, instance in found:
+        record = known.get(machine.name)
+        if record is None:
+            tools.ledger.save_machine(machine, instance)
+        elif record.instance is None or record.instance.ref == instance.ref:
+            tools.ledger.save_machine(record.spec, instance)
 
 
 def forget(machine: MachineSpec, instance: Instance, tools: Tools) -> None:

@@ -132,6 +132,7 @@ class LaunchOrder:
         run_id: the run it is for, or "" when a person starts a machine by name.
         at_deadline: TERMINATE or STOP: what the deadline does to the machine. Spot machines can only be terminated.
         checkpoints: object storage folder ("s3://bucket/prefix") the machine itself may read and write, or "" for none.
+        holder: the process that gives the order, as the ledger names processes; when it is dead, nobody waits for an answer.
     """
 
     token: str
@@ -143,6 +144,7 @@ class LaunchOrder:
     run_id: str = ""
     at_deadline: OnFinish = OnFinish.TERMINATE
     checkpoints: str = ""
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ..ledger.holder import this_process
 from ..ledger.ledger import Ledger
 from ..model.clock import Clock
 from ..model.errors import (
@@ -157,6 +158,7 @@ def _orders(plan: Plan, ledger: Ledger, clock: Clock, owner: str, run_id: str) -
             run_id,
             plan.at_deadline,
             plan.checkpoints,
+            this_process(),
         )
 
 

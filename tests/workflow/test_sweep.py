@@ -1,5 +1,7 @@
 """Sweep: what no live run needs is ended, and nothing else."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import pytest
 
 from cloudtrain import machines, overview, sweeping, workflow
 from cloudtrain.journey import Tools
+from cloudtrain.ledger.holder import this_process
 from cloudtrain.model.errors import NotSetUpError, ProviderError, ProviderUnavailableError, ShutdownError
 from cloudtrain.model.instance import LaunchOrder, Leftover
 from cloudtrain.model.lease import Lease
@@ -64,6 +67,9 @@ def tools(world: World) -> Tools:
     return replace(world.tools, provider_names=("memory",))
 
 
+HOLDER = "from cloudtrain.ledger.holder import this_process; print(this_process())"
+
+
 class Littered(MemoryProvider):
     """A cloud in which machines that are gone have left something behind."""
 
@@ -101,8 +107,19 @@ def test_what_is_left_of_machines_that_are_gone_is_shown_and_removed(world: Worl
 def test_what_a_launch_that_is_under_way_has_made_is_not_left_over(world: World, littered: Littered) -> None:
     littered.left = [Leftover("memory", "group", "fresh", owner="me-here", token="ct-1")]
     offer = littered.offers(MACHINE.resources)[0]
-    world.ledger.intend(LaunchOrder("ct-1", MACHINE, offer, Lease.grant(Budget(), 1.0, world.clock.now()), "me-here"))
+    order = LaunchOrder("ct-1", MACHINE, offer, Lease.grant(Budget(), 1.0, world.clock.now()), "me-here", holder=this_process())
+    world.ledger.intend(order)
     assert overview.status(tools(world)).leftovers == ()
+
+
+def test_what_a_launch_that_was_killed_has_made_is_left_over(world: World, littered: Littered) -> None:
+    littered.left = [Leftover("memory", "group", "fresh", owner="me-here", token="ct-1")]
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True) as dead:
+        holder = dead.communicate(timeout=30)[0].strip()
+    offer = littered.offers(MACHINE.resources)[0]
+    lease = Lease.grant(Budget(), 1.0, world.clock.now())
+    world.ledger.intend(LaunchOrder("ct-1", MACHINE, offer, lease, "me-here", holder=holder))
+    assert [leftover.id for leftover in overview.status(tools(world)).leftovers] == ["fresh"]
 
 
 def test_a_leftover_that_stays_is_named(world: World, littered: Littered) -> None:
