@@ -154,6 +154,13 @@ def _price(instance: Instance) -> str:
     return running + stopped
 
 
+def _price_now(instance: Instance) -> str:
+    """Return what the machine costs as it is: by the hour while it bills compute, else by the month."""
+    return (
+        hourly(instance.full_usd_per_hour) if instance.state.bills_compute else f"{dollars(instance.usd_per_month_stopped)}/mo"
+    )
+
+
 def _machine(machine: MachineStatus, now: datetime) -> tuple[str, ...]:
     instance = machine.instance
     return (
@@ -162,7 +169,7 @@ def _machine(machine: MachineStatus, now: datetime) -> tuple[str, ...]:
         instance.state.value,
         instance.instance_type,
         _where(instance.ref.region, instance.ref.zone),
-        hourly(instance.full_usd_per_hour),
+        _price_now(instance),
         dollars(machine.usd_so_far),
         until(instance.deadline, now) if instance.state.bills_compute else "-",
         machine.run or "-",

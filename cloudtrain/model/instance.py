@@ -96,6 +96,7 @@ class Instance:
         deadline: as read back from the machine or the cloud; None means nothing was found armed.
         market: how it was bought; a reclaimed machine is a spot machine.
         gpu_count: how many GPUs it was rented with.
+        console_url: where the cloud's own console shows it, for the day when nothing else answers; "" when there is none.
         guest_end: what the machine itself can do to end its bill.
     """
 
@@ -115,6 +116,7 @@ class Instance:
     guest_end: GuestEnd = GuestEnd.NONE
     beside_usd_per_hour: float = 0.0
     gpu_count: int = 0
+    console_url: str = ""
 
     @property
     def full_usd_per_hour(self) -> float | None:

@@ -87,5 +87,6 @@ def _unconfirmed(instance: Instance, why: str, verb: str) -> CloudtrainError:
     return ShutdownError(
         f"{instance.ref.provider} did not confirm that {instance.name} ({instance.ref.id}) ended: {why}. "
         f"It may still bill {price}. Its own deadline: {deadline}.",
-        f"Try again: cloudtrain {verb} {instance.name}\nLook: cloudtrain status",
+        f"Try again: cloudtrain {verb} {instance.name}\nLook: cloudtrain status"
+        + (f"\nOr end it there: {instance.console_url}" if instance.console_url else ""),
     )
