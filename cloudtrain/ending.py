@@ -23,6 +23,7 @@ from .model.errors import (
 )
 from .model.event import Event, Note, Tell
 from .model.instance import Instance, InstanceState
+from .model.lease import GuestEnd
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
 from .model.spec import OnFinish
@@ -52,7 +53,12 @@ class Ending:
         journey = self._journey
         self._let_go = True
         journey.write_record()
-        journey.tools.tell(Note(f"{why}{self._lives_until()}\nFollow it and collect: cloudtrain attach {journey.run.id}"))
+        lines = (
+            f"{why}{self._lives_until()}",
+            self._results_wait(),
+            f"Follow it and collect: cloudtrain attach {journey.run.id}",
+        )
+        journey.tools.tell(Note("\n".join(line for line in lines if line)))
 
     def job_ended(self, state: JobState) -> None:
         """Write down how the job ended."""
@@ -244,6 +250,14 @@ class Ending:
         if instance is None or instance.deadline is None:
             return ""
         return f" Its machine ends by itself by {instance.deadline:%Y-%m-%d %H:%M} UTC."
+
+    def _results_wait(self) -> str:
+        """Say how long a rented machine keeps the results of a job that ended while nobody was there."""
+        instance, job = self._journey.instance, self._journey.job
+        if instance is None or instance.guest_end is GuestEnd.NONE or job.idle_timeout_s is None:
+            return ""
+        kept = "it is then switched off, its disk kept" if job.on_finish is OnFinish.STOP else "it then ends, disk included"
+        return f"When the job is over its results wait there for {job.idle_timeout_s / 60:.0f} minutes; {kept}."
 
     def _still_out_there(self, why: str) -> ShutdownError:
         journey = self._journey

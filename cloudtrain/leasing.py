@@ -15,9 +15,6 @@ from .whereabouts import existing
 LONGEST_LIFETIME = timedelta(days=120)
 """A lease may not reach further than this from now."""
 
-FINISH_GRACE_S = 3600.0
-"""How long results wait on a machine for somebody to fetch them, in seconds, once its job is over."""
-
 
 @dataclass(frozen=True, slots=True)
 class Extended:
@@ -47,7 +44,7 @@ def arm_guest(instance: Instance, guest: Guest, tools: Tools, job: JobSpec | Non
         end=instance.guest_end,
         idle_timeout_s=job.idle_timeout_s if job else DEFAULT_IDLE_TIMEOUT_S,
         stall_timeout_s=job.stall_timeout_s if job else None,
-        finish_grace_s=FINISH_GRACE_S if job else None,
+        finish_grace_s=job.idle_timeout_s if job else None,
     )
     if not kept.armed or kept.deadline > instance.deadline + timedelta(minutes=1):
         raise CloudtrainError(
@@ -102,7 +99,8 @@ def _tell_machine(instance: Instance, lease: Lease, tools: Tools) -> None:
             kept = guest.lease()
             guest.set_lease(
                 deadline=lease.deadline,
-                issued_at=tools.clock.now(),
+                # Of two leases the machine keeps the one issued later; the clock here may be behind another computer's.
+                issued_at=max(tools.clock.now(), kept.issued_at + timedelta(seconds=1)),
                 end=instance.guest_end,
                 idle_timeout_s=kept.idle_timeout_s,
                 stall_timeout_s=kept.stall_timeout_s,
