@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .api import load, plan, resume, status, train
+    from .api import cost, load, plan, resume, status, train
     from .model.errors import CloudtrainError, ConfigError
     from .model.plan import Plan
     from .model.run import Outcome, Run, RunPhase
     from .model.spec import Budget, JobSpec, MachineSpec, Resources
+    from .model.statement import Statement
     from .overview import Status
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "Resources",
     "Run",
     "RunPhase",
+    "Statement",
     "Status",
     "__version__",
+    "cost",
     "load",
     "plan",
     "resume",
@@ -48,7 +51,9 @@ _HOMES = {
     "Resources": ".model.spec",
     "Run": ".model.run",
     "RunPhase": ".model.run",
+    "Statement": ".model.statement",
     "Status": ".overview",
+    "cost": ".api",
     "load": ".api",
     "plan": ".api",
     "resume": ".api",

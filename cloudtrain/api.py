@@ -10,15 +10,18 @@ Every function raises only `cloudtrain.CloudtrainError` and its kinds. `tell` he
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
-from . import overview, workflow
+from . import overview, spending, workflow
 from .config.job import load_job
 from .config.machine import load_machine
+from .config.settings import load_settings
 from .model.event import Tell
 from .model.plan import Plan
 from .model.run import Run
 from .model.spec import JobSpec, MachineSpec
+from .model.statement import Statement
 from .overview import Status
 from .wiring import open_tools, silence
 
@@ -60,6 +63,23 @@ def resume(run_id: str, *, tell: Tell = silence) -> Run:
     """Go on with a run that was detached or interrupted: follow its job, collect, shut down."""
     with open_tools(tell) as tools:
         return workflow.resume(tools.ledger.run(run_id), tools)
+
+
+def cost(*, run: str | None = None, machine: str | None = None, month: datetime | None = None) -> Statement:
+    """Say what a run cost, by its id or an unmistakable part of it; or a calendar month (UTC), this one when none is given.
+
+    Of a month, `machine` picks the machines of one name; of all of them what the monthly cap leaves is said too.
+
+    Raises:
+        ConfigError: the settings file cannot be used as it is.
+        NotFoundError: there is no such run.
+    """
+    with open_tools() as tools:
+        now = tools.clock.now()
+        if run is not None:
+            return spending.statement_of_run(tools.ledger, tools.ledger.run(run).id, now)
+        cap = load_settings().monthly_budget
+        return spending.statement_of_month(tools.ledger, month or now, now, machine=machine, cap_usd=cap)
 
 
 def status() -> Status:

@@ -28,6 +28,7 @@ from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
 from .model.spec import OnFinish
 from .providers.base import Provider
+from .spending import noted
 from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
 from .stages.shut_down import stop, terminate
@@ -98,8 +99,12 @@ class Ending:
 
     def machine_gone(self) -> None:
         """Write down that the machine ended before the job did."""
-        self._journey.disconnect()
-        self._journey.conclude(verdict_on_gone_machine(self._journey), "The machine ended before the job did.", None)
+        journey = self._journey
+        journey.disconnect()
+        with noted(journey.tools.tell):
+            for ref in journey.run.instances:
+                journey.tools.ledger.spend.gone(ref, journey.tools.clock.now())
+        journey.conclude(verdict_on_gone_machine(self._journey), "The machine ended before the job did.", None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         journey = self._journey
@@ -206,11 +211,17 @@ class Ending:
         with journey.stage("shut down", instance.name):
             if journey.run.found_stopped or (journey.job.on_finish is OnFinish.STOP and not journey.run.found_running):
                 stopped = stop(instance, self._provider, tools.clock, tools.tell)
+                with noted(tools.tell):
+                    tools.ledger.spend.stopped(stopped, tools.clock.now())
                 remember(journey.machine, stopped, tools)
             elif self._keeps_machine():
+                with noted(tools.tell):
+                    tools.ledger.spend.moved_to_run(instance.ref, "", tools.clock.now())
                 self._tell_kept(instance)
             else:
                 terminate(instance, self._provider, tools.clock, tools.tell)
+                with noted(tools.tell):
+                    tools.ledger.spend.ended(instance.ref, tools.clock.now())
                 forget(journey.machine, instance, tools)
 
     def _keeps_machine(self) -> bool:
@@ -239,7 +250,7 @@ class Ending:
             else RunPhase.CLOSED
         )
         journey.record["machine_ended_at"] = to_plain(now)
-        journey.now_is(replace(journey.run, phase=phase, usd=journey.usd_until(now)))
+        journey.now_is(replace(journey.run, phase=phase, usd=journey.settled_usd(now)))
         try:
             journey.write_report()
         except (CloudtrainError, OSError) as error:

@@ -15,16 +15,17 @@ from .ledger.ledger import Ledger
 from .model.clock import Clock
 from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, LedgerError, NotFoundError
 from .model.event import Note, StageEnded, StageStarted, Tell
-from .model.instance import Instance
+from .model.instance import Instance, LaunchOrder
 from .model.offer import Offer
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, Run, RunPhase
-from .model.spec import JobSpec, MachineSpec
+from .model.spec import Budget, JobSpec, MachineSpec
 from .providers.base import OfferSource
 from .remote.base import Remote
 from .remote.guest import Guest
 from .report.page import write_report
 from .report.run_file import read_run_file, write_run_file
+from .spending import allowance, capped, cost_of_run, cost_record, noted, refuse_beyond_cap
 from .stages.connect import CONNECT_TIMEOUT_S, OpenRemote, connect
 
 
@@ -45,6 +46,8 @@ class Tools:
         owner: a name for this person on this computer.
         on_interrupt: asked once when Ctrl-C comes while the job runs.
         uninterrupted: keeps Ctrl-C from breaking the shutting down.
+        monthly_budget: reads the person's cap for a calendar month, USD, or None. Read only where money is about to be spent: a
+            settings file that is broken must not keep a machine from being ended.
     """
 
     ledger: Ledger
@@ -57,6 +60,21 @@ class Tools:
     provider_names: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
+    monthly_budget: Callable[[], float | None] = lambda: None
+
+    def cap(self, machine: str) -> Callable[[Budget], tuple[Budget, str]]:
+        """Return what turns a budget into what the month leaves of it, for a machine of this name."""
+        return lambda budget: capped(
+            budget, allowance(self.ledger, self.monthly_budget(), self.clock.now(), apart_from=machine)
+        )
+
+    def vet(self, order: LaunchOrder) -> None:
+        """Refuse an order that, with those written down before it, is more than the month has left.
+
+        Raises:
+            NoOfferFitsError: it is.
+        """
+        refuse_beyond_cap(order, self.ledger, self.monthly_budget(), self.clock.now())
 
 
 class Journey:
@@ -159,6 +177,10 @@ class Journey:
         """Write down which machine the run is on."""
         self.instance = instance
         self.now_is(replace(self.run, instances=(*self.run.instances, instance.ref), offer=offer))
+        with noted(self.tools.tell):
+            # A machine that was there before has its own price; the plan's offer is another's.
+            paid = None if self.run.found_running else offer
+            self.tools.ledger.spend.opened(instance, paid, self.run.id, self.tools.clock.now())
         self.record |= {
             # A machine that was there before the run costs the run only from here on.
             "machine_started_at": to_plain(self.tools.clock.now() if self.run.found_running else instance.launched_at),
@@ -185,6 +207,16 @@ class Journey:
             return 0.0
         hours = (moment - datetime.fromisoformat(started)).total_seconds() / 3600
         return round(max(0.0, hours) * (self.run.offer.full_usd_per_hour or 0.0), 6)
+
+    def settled_usd(self, moment: datetime) -> float:
+        """Return what the run has cost by a moment, USD, and put it into the record."""
+        usd = self.usd_until(moment)
+        with noted(self.tools.tell):
+            usd = cost_of_run(self.tools.ledger, self.run.id, moment).total_usd
+            self.record["cost"] = cost_record(
+                self.tools.ledger, self.run.id, moment, budget_usd=self.job.budget.usd, cap_usd=None
+            )
+        return round(usd, 6)
 
     def conclude(self, outcome: Outcome, reason: str, exit_code: int | None) -> None:
         """Write down why the run ended; the first reason stands."""

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .journey import Tools
-from .model.errors import CloudtrainError, ConfigError, HostUnreachableError
+from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, NoOfferFitsError
 from .model.instance import Instance, InstanceState
 from .model.lease import GuestEnd, Lease
+from .model.money import cents_down, cents_up
 from .model.spec import DEFAULT_IDLE_TIMEOUT_S, JobSpec
 from .remote.guest import Guest
+from .spending import left_of_month, noted
 from .stages.connect import connect
 from .whereabouts import existing
 
@@ -60,6 +62,7 @@ def extend(name: str, tools: Tools, *, usd: float | None = None, seconds: float 
     Raises:
         NotFoundError: there is no machine of this name.
         ConfigError: it does not run, or dollars cannot be turned into time.
+        NoOfferFitsError: it would cost more than the month's cap leaves.
         ProviderError: the cloud does not move it; it stands as it was.
         HostUnreachableError: the cloud moved it and the machine could not be told: it ends as before.
     """
@@ -69,8 +72,11 @@ def extend(name: str, tools: Tools, *, usd: float | None = None, seconds: float 
             f"{name} is {instance.state.value} and has no deadline to move", f"Start it with a new one: cloudtrain start {name}"
         )
     lease = _longer(instance, instance.deadline, usd, seconds, tools)
+    _refuse_beyond_cap(lease, instance.deadline, tools)
     provider.extend(instance.ref, lease)
     moved = provider.get(instance.ref)
+    with noted(tools.tell):
+        tools.ledger.spend.extended(instance.ref, lease.deadline)
     tools.ledger.save_machine(machine, moved)
     if instance.guest_end is not GuestEnd.NONE:
         _tell_machine(instance, lease, tools)
@@ -89,6 +95,15 @@ def _longer(instance: Instance, deadline: datetime, usd: float | None, seconds: 
     if later > tools.clock.now() + LONGEST_LIFETIME:
         raise ConfigError(f"{later:%Y-%m-%d} is too far away: a lease reaches {LONGEST_LIFETIME.days} days at most")
     return Lease(later, price or 0.0, usd, "budget" if usd is not None else "max_lifetime")
+
+
+def _refuse_beyond_cap(lease: Lease, before: datetime, tools: Tools) -> None:
+    left, more = left_of_month(tools.ledger, tools.monthly_budget(), tools.clock.now()), lease.most_usd(before)
+    if left is not None and more > left:
+        raise NoOfferFitsError(
+            f"That would cost {cents_up(more)} more, and the month's cap leaves {cents_down(left)}",
+            "What spent it: cloudtrain cost\nRaise it: cloudtrain settings --monthly-budget N",
+        )
 
 
 def _tell_machine(instance: Instance, lease: Lease, tools: Tools) -> None:

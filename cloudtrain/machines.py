@@ -9,15 +9,17 @@ from .model.errors import NoOfferFitsError, NotSetUpError, ProviderError, RunHel
 from .model.event import Note, StageEnded, StageStarted
 from .model.instance import Instance, InstanceState, Outlook
 from .model.lease import GuestEnd, Lease
+from .model.money import cents_up
 from .model.offer import Offer
 from .model.plan import Plan
 from .model.spec import Budget, MachineSpec, OnFinish, Resources
 from .providers.base import Foreseeing, OfferSource, Provider, Resizable
+from .spending import noted
 from .stages import shut_down
 from .stages.connect import connect
 from .stages.make_ready import make_ready
 from .stages.plan import SHORTEST_LEASE_S, make_plan
-from .stages.provision import armed, armed_and_running, launch_first, wake
+from .stages.provision import Buyer, armed, armed_and_running, launch_first, wake
 from .whereabouts import existing, find, forget, remember_name, rentable
 
 
@@ -91,7 +93,8 @@ def start(
     tools.tell(StageStarted("start", machine.name))
     began = tools.clock.monotonic()
     if found is None:
-        plan = make_plan(machine, provider, tools.clock.now(), budget=budget, on_finish=on_finish)
+        within = tools.cap(machine.name)
+        plan = make_plan(machine, provider, tools.clock.now(), budget=budget, on_finish=on_finish, within=within)
         instance = _launch(plan, provider, tools)
     elif found.state is InstanceState.RUNNING:
         _refuse_a_runs_machine(found, tools)
@@ -99,6 +102,7 @@ def start(
         instance = found
     else:
         instance = wake(found, _lease_for(found, budget or Budget(), tools), provider, tools.clock)
+        tools.ledger.spend.opened(instance, None, "", tools.clock.now())
     tools.ledger.save_machine(machine, instance)
     if wait:
         instance = _wait_until_usable(machine, instance, provider, tools)
@@ -113,6 +117,10 @@ def _lease_for(found: Instance, budget: Budget, tools: Tools) -> Lease:
         NoOfferFitsError: the dollars buy too little, or nobody knows how long they last.
     """
     now, price = tools.clock.now(), found.full_usd_per_hour
+    if price != 0.0:
+        budget, why = tools.cap(found.name)(budget)
+        if why:
+            tools.tell(Note(why, "warning"))
     if budget.usd is not None and price is None:
         raise NoOfferFitsError(
             f"{found.name}: its price is unknown, so a budget cannot be turned into a deadline",
@@ -123,7 +131,7 @@ def _lease_for(found: Instance, budget: Budget, tools: Tools) -> Lease:
         enough = (price or 0.0) * SHORTEST_LEASE_S / 3600
         raise NoOfferFitsError(
             f"{found.name}: ${budget.usd:.2f} buys less than {SHORTEST_LEASE_S / 60:.0f} minutes at ${price:.3f}/h",
-            f"Pass --budget {enough:.2f} or more",
+            f"Pass --budget {cents_up(enough).lstrip('$')} or more",
         )
     return lease
 
@@ -146,20 +154,26 @@ def _wait_until_usable(machine: MachineSpec, instance: Instance, provider: Provi
 
 def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
     """Launch and see that the deadline is armed; whatever goes wrong once a machine exists ends that machine."""
+    for warning in plan.warnings:
+        tools.tell(Note(warning, "warning"))
     made: list[Instance] = []
 
-    def launched(instance: Instance, _: Offer) -> None:
+    def launched(instance: Instance, offer: Offer) -> None:
         made.append(instance)
         tools.ledger.save_machine(plan.machine, instance)
+        tools.ledger.spend.opened(instance, offer, "", tools.clock.now())
 
     try:
-        first = launch_first(plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, "", launched)
+        buyer = Buyer(tools.ledger, tools.clock, tools.tell, tools.owner, "", tools.vet, launched)
+        first = launch_first(plan, provider, buyer)
         return armed(first.instance, first.lease.deadline)
     except BaseException:
         with tools.uninterrupted():
             unheard = _launched_unheard(plan.machine, provider, tools)
             for instance in made or unheard:
                 shut_down.terminate(instance, provider, tools.clock, tools.tell)
+                with noted(tools.tell):
+                    tools.ledger.spend.ended(instance.ref, tools.clock.now())
                 forget(plan.machine, instance, tools)
         raise
 
@@ -191,8 +205,15 @@ def stop(name: str, tools: Tools) -> Instance:
     """
     machine, instance, provider = existing(name, tools)
     with tools.uninterrupted():
-        stopped = shut_down.stop(instance, provider, tools.clock, tools.tell)
+        stopped = _stop(instance, provider, tools)
     tools.ledger.save_machine(machine, stopped)
+    return stopped
+
+
+def _stop(instance: Instance, provider: Provider, tools: Tools) -> Instance:
+    stopped = shut_down.stop(instance, provider, tools.clock, tools.tell)
+    with noted(tools.tell):
+        tools.ledger.spend.stopped(stopped, tools.clock.now())
     return stopped
 
 
@@ -206,6 +227,8 @@ def terminate(name: str, tools: Tools) -> Instance:
     machine, instance, provider = existing(name, tools)
     with tools.uninterrupted():
         shut_down.terminate(instance, provider, tools.clock, tools.tell)
+        with noted(tools.tell):
+            tools.ledger.spend.ended(instance.ref, tools.clock.now())
     tools.ledger.save_machine(machine, None)
     return instance
 
@@ -229,7 +252,7 @@ def resize(name: str, instance_type: str, tools: Tools) -> Instance:
     with tools.uninterrupted():
         if instance.state is not InstanceState.STOPPED:
             _refuse_a_runs_machine(instance, tools)
-            tools.ledger.save_machine(machine, shut_down.stop(instance, provider, tools.clock, tools.tell))
+            tools.ledger.save_machine(machine, _stop(instance, provider, tools))
         provider.resize(instance.ref, offer)
     resized = provider.get(instance.ref)
     tools.ledger.save_machine(machine, resized)

@@ -12,6 +12,7 @@ from .model.instance import Instance, Leftover
 from .model.run import Run
 from .model.spec import MachineSpec
 from .providers.base import Provider
+from .spending import noted, settle_vanished
 from .whereabouts import remember_all, settle_old_launches
 
 
@@ -116,6 +117,9 @@ def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
         return []  # Where nothing can be rented, nothing is ours.
     owned = provider.list_owned()
     settle_old_launches(provider, owned, tools)
+    with noted(tools.tell):
+        tools.ledger.spend.seen_all([instance for instance in owned if instance.owner == tools.owner], tools.clock.now())
+        settle_vanished(spec, provider, owned, tools.ledger, tools.clock.now())
     known = {record.instance.ref for record in tools.ledger.machines() if record.instance is not None}
     live = {ref: run.id for run in tools.ledger.open_runs() for ref in run.instances}
     now = tools.clock.now()

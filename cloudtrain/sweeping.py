@@ -8,6 +8,7 @@ from .model.errors import CloudtrainError, ShutdownError
 from .model.instance import Instance, InstanceRef, Leftover
 from .model.spec import MachineSpec
 from .overview import MachineStatus, Standing, Status, accounts, leftovers_at, machines_at
+from .spending import noted
 from .stages.shut_down import terminate
 from .whereabouts import forget, rentable
 
@@ -85,5 +86,7 @@ def _end(instance: Instance, spec: MachineSpec, tools: Tools) -> Instance:
     provider = rentable(tools.open_provider(spec), spec)
     with tools.uninterrupted():
         terminate(instance, provider, tools.clock, tools.tell)
+        with noted(tools.tell):
+            tools.ledger.spend.ended(instance.ref, tools.clock.now())
         forget(MachineSpec(instance.name, spec.provider), instance, tools)
     return instance

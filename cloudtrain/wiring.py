@@ -5,19 +5,21 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from .clock import SystemClock
 from .config.folders import cache_folder, state_folder
+from .config.settings import load_settings
 from .journey import Interrupt, Tools
 from .ledger.ledger import Ledger
 from .model.event import Event, Tell
 from .model.instance import Endpoint
+from .model.offer import Offer
 from .model.run import Run
 from .model.spec import MachineSpec
-from .prices.table import rows
+from .prices.users_copy import FILE_NAME, known_rows
 from .providers.base import ProviderSettings
 from .providers.registry import open_provider, provider_names
 from .remote.base import Remote
@@ -53,12 +55,23 @@ def open_tools(
             environ=os.environ,
             on_interrupt=on_interrupt,
             uninterrupted=uninterrupted,
+            monthly_budget=lambda: load_settings().monthly_budget,
         )
 
 
 def provider_settings(machine: MachineSpec | None = None) -> ProviderSettings:
     """Return what an adapter is made with on this computer."""
-    return ProviderSettings(state_folder(), SystemClock(), rows, machine)
+    return ProviderSettings(state_folder(), SystemClock(), known_prices, machine)
+
+
+def known_prices(provider: str) -> Sequence[Offer]:
+    """Return the price table's offers of a provider, those of the person's own copy where they are newer."""
+    return known_rows(provider, prices_file())
+
+
+def prices_file() -> Path:
+    """Return where the person's own copy of the price table lies."""
+    return cache_folder() / FILE_NAME
 
 
 def this_owner() -> str:

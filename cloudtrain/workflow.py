@@ -28,7 +28,7 @@ from .remote.guest import Guest
 from .stages.execute import RECONNECT_FOR_S, check_gpu, follow, prepare, read_secrets, start
 from .stages.make_ready import make_ready
 from .stages.plan import make_plan
-from .stages.provision import armed_and_running, provision, wake
+from .stages.provision import Buyer, armed_and_running, provision, wake
 from .stages.upload import choose_files, upload
 from .whereabouts import find_idle, remember, remember_name, rentable
 
@@ -43,7 +43,14 @@ def plan(job: JobSpec, machine: MachineSpec, tools: Tools, *, allow_unsupported_
         NoOfferFitsError, ConfigError, ProviderError: as `train` would, before money.
     """
     source = tools.open_provider(machine)
-    return make_plan(machine, source, tools.clock.now(), job=job, allow_unsupported_gpu=allow_unsupported_gpu)
+    return make_plan(
+        machine,
+        source,
+        tools.clock.now(),
+        job=job,
+        allow_unsupported_gpu=allow_unsupported_gpu,
+        within=tools.cap(machine.name),
+    )
 
 
 def train(
@@ -138,7 +145,9 @@ def _provision(journey: Journey, provider: Provider, the_plan: Plan) -> None:
             journey.enter(RunPhase.PROVISIONING)
         idle = find_idle(journey.machine, provider, tools)
         if idle is None:
-            provision(the_plan, provider, tools.ledger, tools.clock, tools.tell, tools.owner, journey.run.id, journey.rented)
+            run_id = journey.run.id
+            buyer = Buyer(tools.ledger, tools.clock, tools.tell, tools.owner, run_id, tools.vet, journey.rented)
+            provision(the_plan, provider, buyer)
         else:
             tools.tell(Note(f"{idle.name} is there already ({idle.ref.id}); it is used, and left as it was found."))
             off = idle.state is InstanceState.STOPPED
@@ -158,6 +167,7 @@ def _on_its_machine(journey: Journey, provider: Provider) -> bool:
         journey.now_is(replace(journey.run, found_running=True, found_stopped=True))
         lease = Lease.grant(journey.job.budget, seen.full_usd_per_hour or 0.0, tools.clock.now())
         seen = wake(seen, lease, provider, tools.clock)
+        tools.ledger.spend.opened(seen, None, journey.run.id, tools.clock.now())
     journey.instance = seen
     if not seen.state.bills_compute:
         return False

@@ -17,17 +17,26 @@ from ..model.spec import JobSpec, MachineSpec
 from .file import LedgerFile, text
 from .holder import is_alive, is_here
 from .machine import MachineRecord, is_news
+from .past import Past
+from .spend import Spend
 
 FOREIGN_CLAIM_S = 3600.0
 """How long a claim from another host name holds, in seconds: whether its process lives cannot be seen from here."""
 
 
 class Ledger:
-    """One open ledger. Every method may raise `LedgerError` when the file cannot be used."""
+    """One open ledger. Every method may raise `LedgerError` when the file cannot be used.
+
+    Attributes:
+        spend: what bills, from when to when.
+        past: what earlier runs tell about the next one.
+    """
 
     def __init__(self, file: LedgerFile, clock: Clock) -> None:
         self._file = file
         self._clock = clock
+        self.spend = Spend(file)
+        self.past = Past(file, clock)
 
     @classmethod
     def open(cls, home: Path, clock: Clock) -> "Ledger":

@@ -23,6 +23,16 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE TABLE claims (run_id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE, holder TEXT NOT NULL,"
         " claimed_at TEXT NOT NULL)",
     ),
+    (
+        # One row for each thing that bills at one price; what changes while it does has its own column.
+        "CREATE TABLE spend (number INTEGER PRIMARY KEY AUTOINCREMENT, provider TEXT NOT NULL, machine_id TEXT NOT NULL,"
+        " kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, token TEXT NOT NULL, began_at TEXT NOT NULL,"
+        " ended_at TEXT, deadline TEXT, seen_at TEXT, charge TEXT NOT NULL)",
+        # Whatever two processes believe, nothing bills twice.
+        "CREATE UNIQUE INDEX spend_open ON spend (provider, machine_id, kind) WHERE ended_at IS NULL",
+        "CREATE INDEX spend_of_runs ON spend (run_id)",
+        "CREATE TABLE speeds (name TEXT PRIMARY KEY, bytes_per_second REAL NOT NULL, measured_at TEXT NOT NULL)",
+    ),
 )
 """Migration N turns version N of the file into version N + 1. Only ever appended to."""
 

@@ -4,8 +4,12 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 
 from .spec import Budget
+
+BILLED_STEP_S = 60
+"""No cloud bills in larger steps, in seconds: a minute that was begun may be paid whole, and is the least one pays."""
 
 
 class GuestEnd(StrEnum):
@@ -35,21 +39,24 @@ class Lease:
 
     @classmethod
     def grant(cls, budget: Budget, usd_per_hour: float, now: datetime) -> "Lease":
-        """Turn dollars into a deadline: min(budget ÷ price, max lifetime), rounded down to whole seconds.
+        """Turn dollars into a deadline: min(budget ÷ price, max lifetime), rounded down.
 
-        The bill at the deadline never exceeds the budget. `now` must be aware, UTC.
+        `usd_per_hour` is the full price (compute, disk, address). The bill at the deadline never exceeds the budget, also
+        where every minute begun is billed: dollars buy whole minutes. `now` must be aware, UTC.
         """
-        lifetime_s = float(math.floor(budget.max_lifetime_s))
-        bound_by = "max_lifetime"
+        lifetime_s, bound_by = math.floor(budget.max_lifetime_s), "max_lifetime"
         if budget.usd is not None and usd_per_hour > 0:
-            affordable_s = budget.usd / usd_per_hour * 3600
+            affordable_s = _exact(budget.usd) / _exact(usd_per_hour) * 3600 // BILLED_STEP_S * BILLED_STEP_S
             if affordable_s < lifetime_s:
-                lifetime_s, bound_by = float(math.floor(affordable_s)), "budget"
-                # Floating point may round the quotient up across a whole second; a cent too much is too much.
-                if lifetime_s / 3600 * usd_per_hour > budget.usd:
-                    lifetime_s -= 1
+                lifetime_s, bound_by = int(affordable_s), "budget"
         return cls(now + timedelta(seconds=lifetime_s), usd_per_hour, budget.usd, bound_by)
 
     def most_usd(self, since: datetime) -> float:
         """Return the most this lease can cost from `since` on, in USD."""
-        return max(0.0, (self.deadline - since).total_seconds()) / 3600 * self.usd_per_hour
+        left = max(timedelta(0), self.deadline - since)
+        return float(_exact(self.usd_per_hour) * Fraction(left // timedelta(microseconds=1), 3_600_000_000))
+
+
+def _exact(amount: float) -> Fraction:
+    """Return an amount as a person writes it: 0.1 is a tenth, and three of them are not more than 0.3."""
+    return Fraction(str(amount))

@@ -125,6 +125,45 @@ class SshSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """How a sleeping machine is woken over the network: to whom the packet goes, and where it is shouted."""
+
+    mac: str
+    broadcast: str = "255.255.255.255"
+    port: int = 9
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """A machine of one's own: where it is, and how to reach it.
+
+    Attributes:
+        address: as ssh takes it: a host name, an IP address or a name from the person's own ssh settings.
+        port, user: None for what the person's own ssh settings say.
+        host_keys: public host keys; empty: those that the person's known_hosts files hold for it.
+        usd_per_hour: what its owner says it costs, USD/hour; 0.0 for no meter.
+        shutdown: what its shell runs when the machine is given back, or "".
+    """
+
+    address: str
+    port: int | None = None
+    user: str | None = None
+    host_keys: tuple[str, ...] = ()
+    usd_per_hour: float = 0.0
+    wake: Wake | None = None
+    shutdown: str = ""
+    proxy_command: str | None = None
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def name(self) -> str:
+        """Return what tells it from the others: its address, with the port where one is named."""
+        if self.port is None:
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """One machine config: where to rent, what, and how.
 
@@ -138,6 +177,7 @@ class MachineSpec:
         image: "auto", or an image name of that cloud.
         network: the cloud's name of the network to use ("vpc-0a1b…"), or "" for the account's default one.
         create_network: make a network when the account has no default one; asked for by a flag, never by a file.
+        hosts: the machines of one's own to choose from, in order of preference; for the provider that rents none.
     """
 
     name: str
@@ -156,3 +196,4 @@ class MachineSpec:
     endpoint_url: str | None = None
     resource_manager_url: str | None = None
     authority_url: str | None = None
+    hosts: tuple[HostSpec, ...] = ()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from ..model.errors import CloudtrainError
 from .chart import Chart, draw
 from .collected import CollectedFile, collected_files
+from .cost import cost_panel
 from .facts import mapping_in, text_in
 from .log_tail import log_tail
 from .panels import cost_chart, machine_charts, metric_charts
@@ -84,7 +85,7 @@ def _learning(folder: Path) -> str:
 def _cost_and_time(record: Mapping[str, Any]) -> str:
     cost = cost_chart(record)
     parts = (draw(cost, "cost") if cost else "", timeline(record))
-    return f'<div class="charts">{"".join(parts)}</div>' if any(parts) else ""
+    return cost_panel(record) + (f'<div class="charts">{"".join(parts)}</div>' if any(parts) else "")
 
 
 def _what_ran(record: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ RECORD_KEYS = (
     "instance",
     "price",
     "usd",
+    "cost",
     "machine_started_at",
     "machine_ended_at",
     "created_at",

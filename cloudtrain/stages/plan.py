@@ -5,11 +5,15 @@ from datetime import datetime
 
 from ..model.errors import ConfigError, NoOfferFitsError
 from ..model.lease import Lease
+from ..model.money import cents_up
 from ..model.offer import Offer
 from ..model.plan import Attempt, Plan
 from ..model.spec import Budget, Framework, JobSpec, MachineSpec, Market, OnFinish, Resources
 from ..model.support import why_unsupported
 from ..providers.base import OfferSource, Pausable
+
+Cap = Callable[[Budget], tuple[Budget, str]]
+"""Returns the smaller of a budget and what may be spent at all, with a sentence when it is the latter."""
 
 SHORTEST_LEASE_S = 300.0
 """A lease shorter than this, in seconds, is spent on booting and installing: nothing would come back."""
@@ -24,8 +28,11 @@ def make_plan(
     budget: Budget | None = None,
     on_finish: OnFinish | None = None,
     allow_unsupported_gpu: bool = False,
+    within: Cap | None = None,
 ) -> Plan:
     """Choose the offers a job (or a machine without a job) could take, most wanted first, each with its lease.
+
+    `within` turns the budget of a machine with a meter into what the month's cap leaves of it.
 
     Raises:
         NoOfferFitsError: nothing fits the resources, the framework or the budget; says which of them.
@@ -35,16 +42,14 @@ def make_plan(
     on_finish = on_finish or (job.on_finish if job else OnFinish.TERMINATE)
     _refuse_impossible_finish(on_finish, machine, source)
     need = _needed(machine, job)
-    offers = [offer for offer in source.offers(need) if offer.named_by(machine)]
-    if not offers:
-        raise NoOfferFitsError(
-            f"{machine.name}: {machine.provider} has no known offer of {_describe(machine, need)}",
-            f"See what there is: cloudtrain offers --provider {machine.provider}",
-        )
+    offers = _offers(machine, source, need)
     warnings: list[str] = []
     if job is not None:
         offers, warnings = _supported(offers, job.framework, source, need, allow_unsupported_gpu)
     offers.sort(key=_preference(machine))
+    if within is not None and any(offer.usd_per_hour != 0.0 for offer in offers):
+        budget, why = within(budget)
+        warnings = [*warnings, why] if why else warnings
     return Plan(
         machine,
         tuple(_attempts(offers, budget, now, machine)),
@@ -52,6 +57,17 @@ def make_plan(
         OnFinish.STOP if on_finish is OnFinish.STOP else OnFinish.TERMINATE,
         job.checkpoints if job else "",
     )
+
+
+def _offers(machine: MachineSpec, source: OfferSource, need: Resources) -> list[Offer]:
+    """Return what the machine config allows and the need asks for, at least one."""
+    offers = [offer for offer in source.offers(need) if offer.named_by(machine)]
+    if not offers:
+        raise NoOfferFitsError(
+            f"{machine.name}: {machine.provider} has no known offer of {_describe(machine, need)}",
+            f"See what there is: cloudtrain offers --provider {machine.provider}",
+        )
+    return offers
 
 
 def _refuse_impossible_finish(on_finish: OnFinish, machine: MachineSpec, source: OfferSource) -> None:
@@ -167,8 +183,8 @@ def _attempts(offers: Sequence[Offer], budget: Budget, now: datetime, machine: M
             f"{machine.name}: no price is known, so a budget cannot be turned into a deadline",
             "Leave the budget out and set max_lifetime, or choose another machine: cloudtrain configs",
         )
-    enough = min(priced) * SHORTEST_LEASE_S / 3600
+    enough = cents_up(min(priced) * SHORTEST_LEASE_S / 3600).lstrip("$")
     raise NoOfferFitsError(
         f"{machine.name}: ${budget.usd:.2f} buys less than {SHORTEST_LEASE_S / 60:.0f} minutes at ${min(priced):.3f}/h",
-        f"Pass --budget {enough:.2f} or more, or choose a cheaper machine: cloudtrain offers --provider {machine.provider}",
+        f"Pass --budget {enough} or more, or choose a cheaper machine: cloudtrain offers --provider {machine.provider}",
     )

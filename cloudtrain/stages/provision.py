@@ -41,52 +41,54 @@ class Provisioned:
     lease: Lease
 
 
-def provision(
-    plan: Plan,
-    provider: Provider,
-    ledger: Ledger,
-    clock: Clock,
-    tell: Tell,
-    owner: str,
-    run_id: str,
-    on_launched: Callable[[Instance, Offer], None],
-) -> Provisioned:
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who orders machines, and what it takes to do so.
+
+    Attributes:
+        owner: a name for the person and computer.
+        run_id: the run the machines are for, or "" for a machine that a person starts by name.
+        vet: asked when an order is written down and the cloud has not been asked; may refuse with NoOfferFitsError.
+        on_launched: hears of a machine the moment it exists, before anything is waited for, so that whoever guards the run can
+            end it.
+    """
+
+    ledger: Ledger
+    clock: Clock
+    tell: Tell
+    owner: str
+    run_id: str
+    vet: Callable[[LaunchOrder], None]
+    on_launched: Callable[[Instance, Offer], None]
+
+
+def provision(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
     """Launch the first offer that can be had and wait until it runs. See `launch_first`."""
-    launched = launch_first(plan, provider, ledger, clock, tell, owner, run_id, on_launched)
-    ready = armed_and_running(launched.instance, launched.lease.deadline, provider, clock)
+    launched = launch_first(plan, provider, buyer)
+    ready = armed_and_running(launched.instance, launched.lease.deadline, provider, buyer.clock)
     return replace(launched, instance=ready)
 
 
-def launch_first(
-    plan: Plan,
-    provider: Provider,
-    ledger: Ledger,
-    clock: Clock,
-    tell: Tell,
-    owner: str,
-    run_id: str,
-    on_launched: Callable[[Instance, Offer], None],
-) -> Provisioned:
+def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
     """Launch the first offer that can be had; return as soon as the cloud has accepted it, its deadline armed.
 
-    Orders of this run (or of this name, with `run_id` "": a machine that a person starts) that nobody heard back from are
-    asked again first, with the token they had: that cannot make a second machine. `on_launched` hears of the machine the
-    moment it exists, before anything is waited for, so that whoever guards the run can end it.
+    Orders of this run (or of this name, when it is for no run) that nobody heard back from are asked again first, with the
+    token they had: that cannot make a second machine.
 
     Raises:
-        NoOfferFitsError: every offer of the plan was refused; nothing was rented.
+        NoOfferFitsError: every offer of the plan was refused, or may not be paid for; nothing was rented.
         ProviderError: the cloud refused for a reason that no other offer would cure.
     """
     refused: list[str] = []
     full_regions: set[str] = set()
-    for order in _orders(plan, ledger, clock, owner, run_id):
+    for order in _orders(plan, buyer):
         if order.offer.region in full_regions:
             continue
         try:
-            instance = _launch(order, provider, ledger, on_launched)
+            instance = _launch(order, provider, buyer)
         except (NoCapacityError, QuotaExceededError) as error:
             refused.append(_refusal(order.offer, error))
-            tell(Note(f"{refused[-1]}; trying the next offer.", "warning"))
+            buyer.tell(Note(f"{refused[-1]}; trying the next offer.", "warning"))
             if isinstance(error, QuotaExceededError):
                 full_regions.add(order.offer.region)
         else:
@@ -142,20 +144,20 @@ def armed(seen: Instance, latest: datetime) -> Instance:
     return seen
 
 
-def _orders(plan: Plan, ledger: Ledger, clock: Clock, owner: str, run_id: str) -> Iterator[LaunchOrder]:
-    for order in ledger.open_intents():
-        if (order.run_id, order.machine.name) == (run_id, plan.machine.name) and order.lease.deadline > clock.now():
+def _orders(plan: Plan, buyer: Buyer) -> Iterator[LaunchOrder]:
+    for order in buyer.ledger.open_intents():
+        same = (order.run_id, order.machine.name) == (buyer.run_id, plan.machine.name)
+        if same and order.lease.deadline > buyer.clock.now():
             yield order
     for attempt in plan.attempts:
-        token = f"ct-{uuid.uuid4().hex}"
         yield LaunchOrder(
-            token,
+            f"ct-{uuid.uuid4().hex}",
             plan.machine,
             attempt.offers[0],
             attempt.lease,
-            owner,
+            buyer.owner,
             plan.machine.disk_gb,
-            run_id,
+            buyer.run_id,
             plan.at_deadline,
             plan.checkpoints,
             this_process(),
@@ -167,13 +169,15 @@ def _refusal(offer: Offer, error: ProviderError) -> str:
     return f"{kind}: {offer.instance_type} in {offer.zone or offer.region}: {error.message}"
 
 
-def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger, on_launched: Callable[[Instance, Offer], None]) -> Instance:
+def _launch(order: LaunchOrder, provider: Provider, buyer: Buyer) -> Instance:
     """Write the order down, then ask. An error that says nothing certain is answered by looking for the token."""
+    ledger = buyer.ledger
     if order.token not in {known.token for known in ledger.open_intents()}:
         ledger.intend(order)
     try:
+        buyer.vet(order)
         instance = provider.launch(order)
-    except (NoCapacityError, QuotaExceededError):
+    except (NoCapacityError, QuotaExceededError, NoOfferFitsError):
         ledger.settle(order.token, None)
         raise
     except ProviderError as error:
@@ -181,7 +185,7 @@ def _launch(order: LaunchOrder, provider: Provider, ledger: Ledger, on_launched:
         ledger.settle(order.token, None)
         raise
     # The intent stays open until somebody answers for the machine: in between a Ctrl-C finds one or the other.
-    on_launched(instance, order.offer)
+    buyer.on_launched(instance, order.offer)
     ledger.settle(order.token, instance.ref)
     return instance
 

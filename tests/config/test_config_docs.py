@@ -10,6 +10,7 @@ import pytest
 from cloudtrain.config.job import load_job
 from cloudtrain.config.machine import load_machine
 from cloudtrain.config.schema import JobFile, MachineFile, ResourcesSection, SshSection
+from cloudtrain.config.settings import SettingsFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +44,7 @@ def test_a_stale_or_absent_page_is_told_and_written(
 
 def test_every_setting_has_a_row_with_every_cell_filled(script: ModuleType) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| `(\w+): (.+)` \|$", script.page(), re.MULTILINE)
-    sections = (JobFile, ResourcesSection, MachineFile, ResourcesSection, SshSection)
+    sections = (JobFile, ResourcesSection, MachineFile, ResourcesSection, SshSection, SettingsFile)
     assert [row[0] for row in rows] == [name for section in sections for name in section.model_fields]
     assert all(cell.strip() for row in rows for cell in row)
     assert all(row[0] == row[4] for row in rows)
