@@ -5,31 +5,25 @@ same story taken up in the middle.
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 
+from .boarding import board, settle_in
 from .ending import Ending
 from .journey import Interrupt, Journey, Tools
-from .leasing import arm_guest
 from .ledger.holder import this_process
 from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RemoteError, RunHeldError
 from .model.event import Note
 from .model.instance import InstanceState
-from .model.lease import GuestEnd, Lease
-from .model.offer import Offer
-from .model.plain import to_plain
+from .model.lease import Lease
 from .model.plan import Plan
 from .model.run import Outcome, Run, RunPhase
 from .model.spec import JobSpec, MachineSpec
+from .preflight import advice, reclaimed_offer_last, refuse_after_failed_sample
 from .providers.base import Provider
-from .remote.base import Remote
-from .remote.fileset import gather
 from .remote.guest import Guest
-from .stages.execute import RECONNECT_FOR_S, check_gpu, follow, prepare, read_secrets, start
-from .stages.make_ready import make_ready
+from .stages.execute import RECONNECT_FOR_S, follow, read_secrets
 from .stages.plan import make_plan
 from .stages.provision import Buyer, armed_and_running, provision, wake
-from .stages.upload import choose_files, upload
+from .stages.upload import choose_files
 from .whereabouts import find_idle, remember, remember_name, rentable
 
 MOST_MOVES = 50
@@ -54,22 +48,30 @@ def plan(job: JobSpec, machine: MachineSpec, tools: Tools, *, allow_unsupported_
 
 
 def train(
-    job: JobSpec, machine: MachineSpec, tools: Tools, *, detach: bool = False, allow_unsupported_gpu: bool = False
+    job: JobSpec,
+    machine: MachineSpec,
+    tools: Tools,
+    *,
+    detach: bool = False,
+    allow_unsupported_gpu: bool = False,
+    sure: bool = False,
 ) -> Run:
     """Take a job from its folder to results on this disk, and leave nothing behind that bills.
 
-    Returns the run with its outcome; a job that failed is an outcome, too. With `detach` it returns when the job runs.
+    Returns the run with its outcome; a job that failed is an outcome, too. With `detach` it returns when the job runs; `sure`
+    trains on a paid machine also when the job failed on a part of its data.
 
     Raises:
         CloudtrainError: of the kinds in `model/errors.py`; the exit code says whether money was spent and whether
             something may still bill.
     """
     read_secrets(job, tools.environ)
-    choose_files(job)
+    files = choose_files(job)
     the_plan = plan(job, machine, tools, allow_unsupported_gpu=allow_unsupported_gpu)
     provider = rentable(tools.open_provider(machine), machine)
-    for warning in the_plan.warnings:
-        tools.tell(Note(warning, "warning"))
+    refuse_after_failed_sample(job, the_plan, tools, sure=sure)
+    for sentence in (*the_plan.warnings, *advice(job, the_plan, files, tools)):
+        tools.tell(Note(sentence, "warning"))
     remember_name(machine, tools)
     journey = Journey.begin(job, machine, tools)
     run = _travel(journey, provider, the_plan, detach=detach)
@@ -101,21 +103,10 @@ def _go_on_elsewhere(run: Run, job: JobSpec, machine: MachineSpec, tools: Tools)
         tools.tell(Note(f"{run.machine} was reclaimed; the job goes on elsewhere with what its outputs hold."))
         if job.budget.usd is not None:
             job = replace(job, budget=replace(job.budget, usd=max(0.0, job.budget.usd - run.usd)))
-        the_plan = _reclaimed_offer_last(plan(job, machine, tools, allow_unsupported_gpu=True), run.offer)
+        the_plan = reclaimed_offer_last(plan(job, machine, tools, allow_unsupported_gpu=True), run.offer)
         provider = rentable(tools.open_provider(machine), machine)
         run = _travel(Journey.begin(job, machine, tools, continues=run.id), provider, the_plan, detach=False)
     return run
-
-
-def _reclaimed_offer_last(the_plan: Plan, reclaimed: Offer | None) -> Plan:
-    """Try everything else first: what was just taken back is likely to be taken back again."""
-    if reclaimed is None:
-        return the_plan
-    place = (reclaimed.instance_type, reclaimed.region, reclaimed.zone)
-    attempts = sorted(
-        the_plan.attempts, key=lambda a: (a.offers[0].instance_type, a.offers[0].region, a.offers[0].zone) == place
-    )
-    return replace(the_plan, attempts=tuple(attempts))
 
 
 def _travel(journey: Journey, provider: Provider, the_plan: Plan | None, *, detach: bool) -> Run:
@@ -191,88 +182,20 @@ def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: b
     try:
         with journey.stage("connect", journey.instance.address if journey.instance else ""):
             guest = journey.connect()
-            _settle_in(journey, guest)
+            settle_in(journey, guest)
     except HostUnreachableError as error:
         if may_hold_results:
             ending.machine_silent(error)
             return
         raise
     if journey.run.phase in (RunPhase.CONNECTING, RunPhase.UPLOADING):
-        _make_ready_and_start(journey, guest)
+        board(journey, guest)
     if journey.run.outcome is not None:
         return  # Taken up again before everything was home; that is seen to on the way out.
     if detach:
         ending.let_go("The job runs detached.")
         return
     _follow(journey, guest, ending)
-
-
-def _settle_in(journey: Journey, guest: Guest) -> None:
-    """Let a rented machine keep its own deadline, and wait until its first boot is over and its GPUs answer."""
-    instance, remote = journey.instance, journey.remote
-    if (
-        instance is None
-        or remote is None
-        or instance.guest_end is GuestEnd.NONE
-        or journey.run.phase is not RunPhase.CONNECTING
-    ):
-        return
-    if not journey.run.found_running:
-        arm_guest(instance, guest, journey.tools, journey.job)
-    make_ready(remote, _rented_gpus(journey.run), journey.tools.clock, journey.tools.tell)
-
-
-def _make_ready_and_start(journey: Journey, guest: Guest) -> None:
-    job, tools = journey.job, journey.tools
-    if journey.remote is None:
-        raise HostUnreachableError("there is no line to the machine")
-    home = journey.home(journey.remote)
-    journey.enter(RunPhase.UPLOADING)
-    facts = dict(guest.facts())
-    journey.record["machine_facts"] = facts
-    files = choose_files(job)
-    count = len(files.entries)
-    with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
-        upload(files, home / "work", journey.remote, tools.tell)
-        _carry_over(journey, home / "work", journey.remote)
-    with journey.stage("prepare", job.framework.value):
-        environment = prepare(job, home / "work", guest, tools.tell)
-        journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
-    with journey.stage("check", job.framework.value):
-        gpus = facts.get("gpus")
-        seen, rented = len(gpus) if isinstance(gpus, list) else 0, _rented_gpus(journey.run)
-        found = check_gpu(job, environment.python, guest, rented_gpus=rented, gpus_seen=seen, tell=tools.tell)
-        journey.record["gpu_check"] = to_plain(found)
-    state = start(job, home, environment, read_secrets(job, tools.environ), _job_deadline(journey), guest)
-    journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))
-    journey.write_record()
-
-
-def _carry_over(journey: Journey, work: PurePosixPath, remote: Remote) -> None:
-    """Bring the outputs of the reclaimed run that this one goes on from: its checkpoints are among them."""
-    if not journey.run.continues:
-        return
-    before = journey.tools.ledger.run(journey.run.continues)
-    outputs = [name for name in journey.job.outputs if (before.folder / name).exists()]
-    if outputs:
-        upload(gather(before.folder, outputs), work, remote, journey.tools.tell)
-
-
-def _rented_gpus(run: Run) -> int:
-    """Return how many GPUs are paid for: those of a machine without a meter are not."""
-    return run.offer.gpu_count if run.offer is not None and run.offer.usd_per_hour != 0.0 else 0
-
-
-def _job_deadline(journey: Journey) -> datetime | None:
-    """Return when the job must end: before the machine does, so that its results can still be collected."""
-    if journey.instance is None or journey.instance.deadline is None:
-        return None
-    now = journey.tools.clock.now()
-    left = journey.instance.deadline - now
-    reserve = min(timedelta(minutes=2), left * 0.1) if journey.instance.full_usd_per_hour else timedelta(0)
-    # A machine that was there before may have a longer lease than this job has money.
-    own = Lease.grant(journey.job.budget, journey.instance.full_usd_per_hour or 0.0, now)
-    return min(now + left - reserve, own.deadline)
 
 
 def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:

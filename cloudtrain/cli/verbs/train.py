@@ -74,5 +74,5 @@ def train(
         show_planned(job, machine, allow_unsupported_gpu=allow_unsupported_gpu, as_json=as_json)
         return
     with open_session(as_json=as_json, on_interrupt="shut-down" if yes else on_interrupt) as session:
-        run = workflow.train(job, machine, session.tools, detach=detach, allow_unsupported_gpu=allow_unsupported_gpu)
+        run = workflow.train(job, machine, session.tools, detach=detach, allow_unsupported_gpu=allow_unsupported_gpu, sure=yes)
     leave(run, as_json=as_json, interrupted=session.signals.detached)

@@ -1,0 +1,71 @@
+"""What a person should hear before money is spent: how long the upload takes, and what the job did when it was tried."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .journey import Tools
+from .ledger.past import SAMPLE_VARIABLE
+from .model.errors import ConfigError
+from .model.money import cents_up, upload_cost
+from .model.offer import Offer
+from .model.plan import Plan
+from .model.spec import JobSpec
+from .remote.fileset import FileSet
+
+_WORTH_TELLING_S = 10.0
+
+
+def is_paid(the_plan: Plan) -> bool:
+    """Say whether the machine that would be rented first has a meter."""
+    return the_plan.attempts[0].offers[0].usd_per_hour != 0.0
+
+
+def advice(job: JobSpec, the_plan: Plan, files: FileSet, tools: Tools) -> Sequence[str]:
+    """Return sentences about a paid plan: what the upload will take, and that a job that never ran is tried small first."""
+    if not is_paid(the_plan):
+        return ()
+    told = [_upload(the_plan, files, tools)]
+    if not tools.ledger.past.history(job.name, job.folder).ever and SAMPLE_VARIABLE not in job.env:
+        told.append("This job has never run: try it on a part of its data first, --sample 0.1, or here: cloudtrain train local")
+    return tuple(sentence for sentence in told if sentence)
+
+
+def refuse_after_failed_sample(job: JobSpec, the_plan: Plan, tools: Tools, *, sure: bool) -> None:
+    """Refuse to pay for a job that failed when it was last tried on a part of its data, unless the person is sure.
+
+    Raises:
+        ConfigError: it did.
+    """
+    if sure or not is_paid(the_plan) or SAMPLE_VARIABLE in job.env:
+        return
+    if tools.ledger.past.history(job.name, job.folder).sample_failed:
+        raise ConfigError(
+            f"{job.name} failed when it was last tried on a part of its data, and {the_plan.machine.name} costs money",
+            "Try it again: --sample 0.1. Or pass --yes to train all the same.",
+        )
+
+
+def reclaimed_offer_last(the_plan: Plan, reclaimed: Offer | None) -> Plan:
+    """Return the plan with everything else before an offer: what was just taken back is likely to be taken back again."""
+    if reclaimed is None:
+        return the_plan
+    place = (reclaimed.instance_type, reclaimed.region, reclaimed.zone)
+    attempts = sorted(
+        the_plan.attempts, key=lambda a: (a.offers[0].instance_type, a.offers[0].region, a.offers[0].zone) == place
+    )
+    return replace(the_plan, attempts=tuple(attempts))
+
+
+def _place(offer: Offer) -> tuple[str, str, str]:
+    return offer.instance_type, offer.region, offer.zone
+
+
+def _upload(the_plan: Plan, files: FileSet, tools: Tools) -> str:
+    speed = tools.ledger.past.speed(the_plan.machine.name)
+    if speed is None:
+        return ""
+    cost = upload_cost(files.total_bytes, speed, the_plan.attempts[0].offers[0].full_usd_per_hour)
+    if cost.seconds < _WORTH_TELLING_S:
+        return ""
+    money = "" if cost.usd is None else f", {cents_up(cost.usd)} at the machine's price"
+    return f"At the speed of the last upload there, {files.total_bytes} bytes take {cost.seconds:.0f} s{money}."
