@@ -11,6 +11,7 @@ from ..model.finding import Finding
 from ..prices.table import rows
 from ..providers.registry import provider_names
 from .names import open_ledger
+from .price_sources import damaged_copy, price_sources
 from .words import size
 
 ENOUGH_DISK_BYTES = 5_000_000_000
@@ -26,6 +27,7 @@ def check_computer() -> list[Finding]:
         _disk(cache_folder()),
         _ledger(),
         _clock(datetime.now(UTC).date()),
+        _prices(),
     ]
 
 
@@ -81,3 +83,11 @@ def _clock(today: date) -> Finding:
             "Set it: timedatectl set-ntp true",
         )
     return Finding(True, "clock", f"{today} UTC")
+
+
+def _prices() -> Finding:
+    damaged = damaged_copy()
+    if damaged is not None:
+        return damaged
+    sources = price_sources()
+    return Finding(True, "prices", f"of {min(s.oldest for s in sources)} to {max(s.newest for s in sources)}")

@@ -9,6 +9,7 @@ from ..model.offer import Offer
 from ..model.spec import Market, Resources
 from ..providers.registry import open_provider, provider_names
 from ..wiring import provider_settings
+from .price_sources import damaged_copy
 
 PRETEND = "pretend"
 """The source of made-up prices: shown beside real ones only to those who name their provider."""
@@ -16,7 +17,7 @@ PRETEND = "pretend"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Offers in the order that was asked for, and the providers that did not answer."""
+    """Offers in the order that was asked for; the providers that did not answer, and prices that could not be read."""
 
     offers: tuple[Offer, ...]
     silent: tuple[Finding, ...]
@@ -34,7 +35,8 @@ def find_offers(
         ProviderUnavailableError: none of them answered.
     """
     offers: list[Offer] = []
-    silent: list[Finding] = []
+    damaged = damaged_copy()
+    silent = [damaged] if damaged is not None else []
     asked = tuple(providers) or provider_names()
     for name in asked:
         try:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from ..config.machine import load_machine, machine_names
 from ..model.errors import CloudtrainError
 from ..model.offer import Offer
-from ..model.spec import MachineSpec
+from ..model.spec import MachineSpec, Resources
 from ..prices.table import cheapest
 from ..providers.registry import open_provider
-from ..wiring import provider_settings
+from ..wiring import known_prices, provider_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ def read_configs() -> tuple[list[Config], list[Broken]]:
 
 
 def _cheapest(machine: MachineSpec) -> Offer | None:
-    offers = open_provider(machine.provider, provider_settings(machine)).offers(machine.resources)
-    allowed = [offer for offer in offers if offer.named_by(machine)]
+    # A list of names is no reason to ask a cloud, once for each of them: what the table knows will do.
+    offers = known_prices(machine.provider) or open_provider(machine.provider, provider_settings(machine)).offers(Resources())
+    allowed = [offer for offer in offers if offer.named_by(machine) and offer.satisfies(machine.resources)]
     return cheapest(allowed) or next(iter(allowed), None)

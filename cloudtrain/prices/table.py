@@ -12,6 +12,23 @@ from .withdrawn import why_withdrawn
 
 SOURCE = "table"
 
+COLUMNS = (
+    "provider",
+    "region",
+    "instance_type",
+    "vcpus",
+    "memory_gib",
+    "gpu",
+    "gpu_count",
+    "gpu_memory_gib",
+    "compute_capability",
+    "on_demand_usd_per_hour",
+    "spot_usd_per_hour",
+    "priced_on",
+    "source",
+)
+"""A table's columns, in their order."""
+
 
 @cache
 def rows(provider: str) -> tuple[Offer, ...]:
@@ -22,7 +39,16 @@ def rows(provider: str) -> tuple[Offer, ...]:
     Raises:
         OSError, ValueError, KeyError: the table is missing from this installation or damaged.
     """
-    return tuple(offer for row in _table() if row["provider"] == provider for offer in _offers(row) if not why_withdrawn(offer))
+    return offers_in(row for row in _table() if row["provider"] == provider)
+
+
+def offers_in(lines: Iterable[dict[str, str]]) -> tuple[Offer, ...]:
+    """Return the offers that lines of a table make, by column, without what can no longer be rented.
+
+    Raises:
+        ValueError, KeyError: a line cannot be read.
+    """
+    return tuple(offer for line in lines for offer in _offers(line) if not why_withdrawn(offer))
 
 
 def cheapest(offers: Iterable[Offer]) -> Offer | None:

@@ -4,6 +4,7 @@ VERBS = {
     "init": "Copy a job template to a folder, or list the templates.",
     "configs": "List the machines you can name, and what they cost.",
     "offers": "Compare what the providers have, cheapest first.",
+    "prices": "Say how old the prices are, or ask for those of today.",
     "check": "See whether this computer and the providers are ready.",
     "plan": "Show what train would rent, until when and for how much.",
     "train": "Train the job in this folder on a machine, and give it back.",
@@ -20,6 +21,8 @@ VERBS = {
     "stop": "Switch a machine off and keep its disk.",
     "terminate": "End a machine, disk included.",
     "sweep": "End what no live run needs: machines and what they left.",
+    "cost": "Show what runs and machines cost, and what is left of the month.",
+    "settings": "Show or change what holds for every job and machine.",
     "version": "Print the version.",
 }
 """Every verb and its help in one line, so that `cloudtrain --help` imports none of them."""
