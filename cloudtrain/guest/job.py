@@ -26,6 +26,7 @@ class Job:
         deadline: Unix time at which the job is ended, or None.
         grace_s: seconds between TERM and KILL.
         sample_every_s: seconds between two samples of the meter.
+        notice: whose word that it takes the machine back is to be heard ("aws"), or "".
     """
 
     run: str
@@ -35,6 +36,7 @@ class Job:
     deadline: float | None = None
     grace_s: float = DEFAULT_GRACE_S
     sample_every_s: float = DEFAULT_SAMPLE_S
+    notice: str = ""
 
     @property
     def work(self) -> str:
@@ -83,6 +85,8 @@ def read(run: str) -> Job:
         raise GuestError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("command"), str):
         raise GuestError(f"{path} names no command")
+    if not isinstance(content.get("notice"), (str, type(None))):
+        raise GuestError("job.json: notice is no name of a cloud")
     return Job(
         run=run,
         command=content["command"],
@@ -91,6 +95,7 @@ def read(run: str) -> Job:
         deadline=_seconds(content, "deadline"),
         grace_s=_or_default(_seconds(content, "grace_s"), DEFAULT_GRACE_S),
         sample_every_s=_or_default(_seconds(content, "sample_every_s"), DEFAULT_SAMPLE_S),
+        notice=content.get("notice") or "",
     )
 
 

@@ -46,9 +46,9 @@ def memory() -> tuple[int | None, int | None]:
     return None if available is None else sizes["MemTotal"] - available, sizes["MemTotal"]
 
 
-def cpu_times() -> tuple[int, int] | None:
+def cpu_times(source: str = "/proc/stat") -> tuple[int, int] | None:
     """Return (busy, all) processor time since boot in the kernel's ticks, or None where it is not told."""
-    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/stat", encoding="ascii") as file:
+    with contextlib.suppress(OSError, ValueError, IndexError), open(source, encoding="ascii") as file:
         ticks = [int(word) for word in file.readline().split()[1:9]]
         idle = ticks[3] + ticks[4]
         return sum(ticks) - idle, sum(ticks)

@@ -105,6 +105,29 @@ def _signal(options: argparse.Namespace) -> int:
     return 0
 
 
+def _deadline(options: argparse.Namespace) -> int:
+    from . import request
+
+    run = os.path.abspath(options.run)
+    _print(request.move_deadline(run, options.at).shown(run))
+    return 0
+
+
+def _lease(options: argparse.Namespace) -> int:
+    from . import lease, leasing
+
+    home = os.path.abspath(options.home or os.path.dirname(sys.argv[0]))
+    _print(leasing.replace(home, lease.parse(_read_object()), sys.argv[0]) if options.set else leasing.show(home))
+    return 0
+
+
+def _keeper(options: argparse.Namespace) -> int:
+    from . import keeper
+
+    keeper.keep(os.path.abspath(options.home), options.every, options.pause)
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors leave by our door."""
 
@@ -116,6 +139,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog="guest")
     commands = parser.add_subparsers(dest="command", required=True)
     run: tuple[str, dict[str, Any]] = ("run", {})
+    seconds = _at_least_zero(float)
     _add(commands, "facts", _facts)
     _add(commands, "prepare", _prepare, ("cache", {}), ("work", {}))
     count = {"type": _at_least_zero(int), "default": 1}
@@ -123,7 +147,11 @@ def _parser() -> _Parser:
     _add(commands, "start", _start, run)
     _add(commands, "state", _state, run)
     _add(commands, "follow", _follow, run, ("--offset", {"type": _at_least_zero(int), "default": 0}))
-    _add(commands, "signal", _signal, run, ("name", {}), ("--grace", {"type": _at_least_zero(float)}))
+    _add(commands, "signal", _signal, run, ("name", {}), ("--grace", {"type": seconds}))
+    _add(commands, "deadline", _deadline, run, ("at", {"type": seconds}))
+    _add(commands, "lease", _lease, ("--set", {"action": "store_true"}), ("--home", {}))
+    every, pause = ("--every", {"type": seconds, "default": 10.0}), ("--pause", {"type": seconds, "default": 60.0})
+    _add(commands, "keeper", _keeper, ("home", {}), every, pause)
     return parser
 
 

@@ -74,6 +74,14 @@ def resident_bytes(session: int) -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def environments(mark: bytes) -> Iterator[list[bytes]]:
+    """Yield the environment of every living process whose environment holds a line that begins with `mark`."""
+    for pid, fields in _processes():
+        lines = [] if fields[0] in "ZX" else _environment(pid)
+        if any(line.startswith(mark) for line in lines):
+            yield lines
+
+
 def signal_number(name: str) -> int:
     """Return the number of a signal a person names ("TERM", "SIGTERM").
 

@@ -1,4 +1,4 @@
-"""How anybody asks a supervisor to end its job, and how the job is ended when the supervisor is no more.
+"""How anybody asks a supervisor to end its job or to move its deadline, and how a job without supervisor is ended.
 
 A request is a line in RUN/requests.jsonl and a signal to the supervisor to read it. Lines are only ever added, so two
 people who ask at once are both heard.
@@ -12,8 +12,9 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from . import job, processes, state
+from . import job, processes, state, system
 from .errors import GuestError
 from .state import State
 
@@ -25,10 +26,18 @@ _PATIENCE_S = 15.0  # for a supervisor that lives and does not answer, on top of
 
 @dataclass(frozen=True)
 class Request:
-    """End the job: a signal to its process group, and KILL `grace_s` seconds later."""
+    """End the job: a signal to its process group, and KILL `grace_s` seconds later. `by` is what the state tells then."""
 
     signal: int
     grace_s: float
+    by: str = "request"
+
+
+@dataclass(frozen=True)
+class NewDeadline:
+    """End the job at another time than it was started with (Unix time)."""
+
+    at: float
 
 
 class Inbox:
@@ -38,8 +47,8 @@ class Inbox:
         self._path = _path(run)
         self._offset = 0
 
-    def read(self) -> list[Request]:
-        """Return the requests that came since the last reading."""
+    def read(self) -> list[Request | NewDeadline]:
+        """Return the requests that came since the last reading, those we understand."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -48,11 +57,14 @@ class Inbox:
             return []
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [Request(int(line["signal"]), float(line["grace_s"])) for line in map(json.loads, whole.splitlines())]
+        found = [_understood(line) for line in whole.splitlines()]
+        return [request for request in found if request is not None]
 
 
-def ask_to_end(run: str, number: int, grace_s: float | None) -> State:
+def ask_to_end(run: str, number: int, grace_s: float | None, by: str = "request") -> State:
     """Send the job a signal, KILL after the grace (None: the job's own), wait and return the state. An ended job is a success.
+
+    `by` is why: "request", or a rule of the machine's lease ("deadline", "stalled").
 
     Raises:
         GuestError: there is no such run, or nobody could end its job.
@@ -60,19 +72,54 @@ def ask_to_end(run: str, number: int, grace_s: float | None) -> State:
     seen = state.require(run)
     grace_s = job.read(run).grace_s if grace_s is None else grace_s
     if not seen.is_over:
-        _leave(run, Request(number, grace_s))
-        with contextlib.suppress(ProcessLookupError):  # it died since we looked; the group is ended below
-            os.kill(seen.supervisor_pid, WAKE_UP)
+        _leave(run, seen, {"signal": number, "grace_s": grace_s, "by": by})
         seen = _wait(run, seen, time.monotonic() + grace_s + _PATIENCE_S)
     if seen.phase != state.ENDED:
         _end_group(run, seen, number, grace_s)
     return state.require(run)
 
 
-def _leave(run: str, request: Request) -> None:
-    line = json.dumps({"signal": request.signal, "grace_s": request.grace_s}) + "\n"
-    file = os.open(_path(run), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+def move_deadline(run: str, at: float) -> State:
+    """Let the job end at another time (Unix time); return its state. An ended job stays as it is.
+
+    Raises:
+        GuestError: there is no such run, or its supervisor is no more and the deadline is kept by nobody.
+    """
+    seen = state.require(run)
+    if seen.phase == state.LOST:
+        raise GuestError(f"the job of {run} has lost its supervisor")
+    if not seen.is_over:
+        _leave(run, seen, {"deadline": at})
+    return seen
+
+
+def _understood(line: bytes) -> Request | NewDeadline | None:
     try:
+        content = json.loads(line)
+        if "deadline" in content:
+            return NewDeadline(float(content["deadline"]))
+        return Request(int(content["signal"]), float(content["grace_s"]), str(content.get("by", "request")))
+    except (ValueError, KeyError, TypeError, AttributeError):  # half a line of a full disk, or a word of a newer guest
+        return None
+
+
+def _leave(run: str, seen: State, content: dict[str, Any]) -> None:
+    wake_up = WAKE_UP
+    try:
+        _append(run, json.dumps(content) + "\n")
+    except OSError:
+        if "signal" not in content:
+            raise
+        wake_up = signal.SIGTERM  # no room for words: the supervisor ends the job on this one, too
+    with contextlib.suppress(ProcessLookupError):  # it died since we looked
+        os.kill(seen.supervisor_pid, wake_up)
+
+
+def _append(run: str, line: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    file = os.open(_path(run), flags, 0o644)
+    try:
+        system.own(file, run)
         os.write(file, line.encode("ascii"))
     finally:
         os.close(file)

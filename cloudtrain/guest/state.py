@@ -26,8 +26,9 @@ class State:
         supervisor_pid, supervisor_mark, job_pid, job_mark: process numbers and the starts that make them unique;
             the job's number is that of its process group and session too.
         started_at, ended_at: ISO 8601 with offset, or None.
-        ended_by: "job", "request", "deadline", or "" while it runs.
+        ended_by: "job", "request", "deadline", "stalled", "reclaim", or "" while it runs.
         log_lost_bytes: bytes of the job's output that could not be written.
+        reclaim_at: when the cloud takes the machine, ISO 8601 with offset; None while it has not said that it does.
     """
 
     phase: str
@@ -42,6 +43,7 @@ class State:
     signal: str = ""
     ended_by: str = ""
     log_lost_bytes: int = 0
+    reclaim_at: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -50,7 +52,7 @@ class State:
 
     def shown(self, run: str) -> dict[str, Any]:
         """Return the state as the protocol shows it."""
-        names = ("phase", "exit_code", "signal", "ended_by", "started_at", "ended_at", "log_lost_bytes")
+        names = ("phase", "exit_code", "signal", "ended_by", "started_at", "ended_at", "log_lost_bytes", "reclaim_at")
         return {**{name: getattr(self, name) for name in names}, "log_bytes": _size(os.path.join(run, "job.log"))}
 
 

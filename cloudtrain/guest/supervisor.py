@@ -10,13 +10,13 @@ import subprocess
 import time
 from typing import Mapping
 
-from . import processes, state
+from . import notice, processes, state
 from .deadline import Deadline
 from .job import Job
 from .log import LogWriter
 from .meter import Meter
 from .moment import iso, stamp
-from .request import WAKE_UP, Inbox, Request
+from .request import WAKE_UP, Inbox, NewDeadline, Request
 from .state import State
 
 _CHUNK_BYTES = 1 << 16
@@ -44,6 +44,7 @@ class Supervisor:
         self._inbox = Inbox(job.run)
         self._deadline = Deadline(job.deadline)
         self._is_time_up = False
+        self._lookout: notice.Lookout | None = None
         self._selector = selectors.DefaultSelector()
         self._pipe: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -88,6 +89,7 @@ class Supervisor:
         meter = Meter(self._job.run, self._child.pid, self._job.sample_every_s)
         meter.start()
         try:
+            self._look_out()
             self._read_requests()
             while not self._is_done(self._child):
                 for key, _ in self._selector.select(self._patience_s()):
@@ -97,6 +99,8 @@ class Supervisor:
             # Without us the deadline is kept by nobody: better no job than one that never ends.
             processes.send(self._child.pid, signal.SIGKILL)
             raise
+        if self._lookout is not None:
+            self._lookout.stop()
         meter.stop()
         self._log.close()
         self._state.phase = state.ENDED
@@ -139,12 +143,33 @@ class Supervisor:
         heard = os.read(bells, 4096)
         if WAKE_UP in heard:
             self._read_requests()
+            self._hear_notice()
         if signal.SIGTERM in heard or signal.SIGINT in heard:  # the machine is going down, or somebody has no guest at hand
             self._end("request", Request(signal.SIGTERM, self._job.grace_s))
 
     def _read_requests(self) -> None:
         for request in self._inbox.read():
-            self._end("request", request)
+            if isinstance(request, NewDeadline):
+                _note(f"the deadline is moved to {request.at:.0f}")
+                self._deadline, self._is_time_up = Deadline(request.at), False
+            else:
+                self._end(request.by, request)
+
+    def _look_out(self) -> None:
+        if self._job.notice in notice.READERS:
+            self._lookout = notice.Lookout(notice.READERS[self._job.notice](), lambda: os.kill(os.getpid(), WAKE_UP))
+            self._lookout.start()
+        elif self._job.notice:
+            _note(f"nobody here knows how {self._job.notice!r} tells that it takes a machine back")
+
+    def _hear_notice(self) -> None:
+        at = None if self._lookout is None else self._lookout.at
+        if at is None or self._state.reclaim_at is not None:
+            return
+        self._state.reclaim_at = iso(at)
+        self._end("reclaim", Request(signal.SIGTERM, notice.grace_s(at - time.time(), self._job.grace_s)))
+        with contextlib.suppress(OSError):  # it is written again with the job's end
+            self._record()
 
     def _end(self, asked_by: str, request: Request) -> None:
         if self._child is None:

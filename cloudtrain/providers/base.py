@@ -19,15 +19,54 @@ when money has been spent.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ..model.clock import Clock
+from ..model.errors import ProviderUnavailableError
 from ..model.finding import Finding
-from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
+from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook, SshEndpoint
 from ..model.lease import Lease
+from ..model.money import BilledDay
 from ..model.offer import Offer
-from ..model.spec import MachineSpec, Resources
+from ..model.spec import HostSpec, MachineSpec, Resources
+
+
+class HostAnswer(Protocol):
+    """How a command on a machine of one's own ended; `exit_code` is negative for the signal that ended it."""
+
+    @property
+    def exit_code(self) -> int: ...
+
+    @property
+    def stdout(self) -> bytes: ...
+
+    @property
+    def stderr(self) -> bytes: ...
+
+
+RunOnHost = Callable[[SshEndpoint, Sequence[str], bytes], HostAnswer]
+"""Runs a command of the guest (its arguments, its standard input) on a machine, where the guest is put first.
+
+Raises HostUnreachableError, HostKeyError or another RemoteError.
+"""
+
+
+def no_line(_endpoint: SshEndpoint, _arguments: Sequence[str], _stdin: bytes) -> HostAnswer:
+    """Refuse: whoever made the adapter gave it no way to machines of one's own.
+
+    Raises:
+        ProviderUnavailableError: always.
+    """
+    raise ProviderUnavailableError(
+        "Machines of your own cannot be asked from here", "Look from the command line: cloudtrain check"
+    )
+
+
+def no_hosts() -> Sequence[HostSpec]:
+    """Return no machines."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +78,16 @@ class ProviderSettings:
         clock: the time of day.
         prices: the dated price table's rows for a provider name, for when the cloud's price API may not be asked.
         machine: the machine config in use, for endpoint addresses and regions; None when none is named.
+        on_host: how an adapter that rents nothing asks machines of one's own; it reaches no cloud's machine.
+        hosts: the machines of one's own that any machine config names, for when none is in use.
     """
 
     home: Path
     clock: Clock
     prices: Callable[[str], Sequence[Offer]]
     machine: MachineSpec | None = None
+    on_host: RunOnHost = no_line
+    hosts: Callable[[], Sequence[HostSpec]] = no_hosts
 
 
 @runtime_checkable
@@ -65,6 +108,19 @@ class OfferSource(Protocol):
 
         Raises:
             ProviderUnavailableError: neither the cloud nor the dated table could be read.
+        """
+        ...
+
+
+@runtime_checkable
+class PriceLister(Protocol):
+    """Can be asked for the prices of a whole region, for the person's own copy of the price table."""
+
+    def price_list(self, region: str) -> Sequence[Offer]:
+        """Return today's prices of what a region has, one offer for each type and market, without zones.
+
+        Raises:
+            ProviderError: the cloud refused or did not answer.
         """
         ...
 
@@ -173,5 +229,21 @@ class Foreseeing(Protocol):
 
         Raises:
             ProviderError: the cloud cannot be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class Bills(Protocol):
+    """Can say what the cloud itself billed."""
+
+    def billed(self, since: date, until: date) -> Sequence[BilledDay]:
+        """Return what was billed for what carries our tags, day by day (UTC), from `since` on and before `until`.
+
+        A day without a bill may be left out. Credits and discounts are in it, as far as the cloud takes them off.
+
+        Raises:
+            PermissionDeniedError: the account may not look at its bill.
+            ProviderError: the bill cannot be read.
         """
         ...

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,12 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from ..model.errors import RemoteError, RemoteFileError, SetupError
+from ..model.lease import GuestEnd
 from ..model.plain import from_plain
 from ..model.run import JobState
-from . import guest_archive
+from . import guest_archive, machine_lease
 from .base import Remote
+from .machine_lease import MachineLease
 from .tar_there import shown
 
 T = TypeVar("T")
@@ -125,6 +127,46 @@ class Guest:
         """Ask the job to end; it is killed `grace_s` seconds later. Returns when it has ended."""
         return _state(self._ask("signal", str(run), name, "--grace", str(grace_s)))
 
+    def move_deadline(self, run: PurePosixPath, deadline: datetime) -> JobState:
+        """Let the job's signal to end come at another time, aware; one that has ended stays as it is."""
+        return _state(self._ask("deadline", str(run), f"{deadline.timestamp():f}"))
+
+    def lease(self) -> MachineLease:
+        """Return the lease as the machine itself keeps it.
+
+        Raises:
+            RemoteError: it keeps none.
+        """
+        return machine_lease.read(self._ask_as_root("lease", "--home", str(self._remote.home)))
+
+    def set_lease(
+        self,
+        *,
+        deadline: datetime,
+        issued_at: datetime,
+        end: GuestEnd,
+        idle_timeout_s: float | None = None,
+        stall_timeout_s: float | None = None,
+        finish_grace_s: float | None = None,
+    ) -> MachineLease:
+        """Give the machine a lease and a keeper for it; return what it says of itself then. Times are aware.
+
+        Raises:
+            RemoteError: it refuses: it has a lease that was issued later, or its user may not use `sudo`.
+        """
+        wanted = {
+            "deadline": deadline.timestamp(),
+            "issued_at": issued_at.timestamp(),
+            "end": end.value,
+            "idle_timeout_s": idle_timeout_s,
+            "stall_timeout_s": stall_timeout_s,
+            "finish_grace_s": finish_grace_s,
+        }
+        # A machine that is not to be ended is nobody's to administer: there we stay who we are.
+        ask = self._ask if end is GuestEnd.NONE else self._ask_as_root
+        home = str(self._remote.home)
+        return machine_lease.read(ask("lease", "--set", "--home", home, stdin=json.dumps(wanted).encode()))
+
     def _has(self, path: PurePosixPath, size: int) -> bool:
         try:
             # One byte short of the end: content of that length gives exactly one byte back.
@@ -136,16 +178,23 @@ class Guest:
         return [python or self._remote.python, self._archive, *arguments]
 
     def _ask(self, *arguments: str, stdin: bytes = b"", python: str | None = None) -> dict[str, Any]:
-        done = self._remote.run(self._command(*arguments, python=python), stdin=stdin)
+        return self._answer(self._command(*arguments, python=python), arguments[0], stdin)
+
+    def _ask_as_root(self, *arguments: str, stdin: bytes = b"") -> dict[str, Any]:
+        argv = ["sh", "-c", machine_lease.AS_ROOT, "sh", *self._command(*arguments)]
+        return self._answer(argv, arguments[0], stdin)
+
+    def _answer(self, argv: Sequence[str], question: str, stdin: bytes) -> dict[str, Any]:
+        done = self._remote.run(argv, stdin=stdin)
         if not done.stdout.strip():
             said = done.stderr.decode("utf-8", "replace").strip()[-_LONGEST_TEXT:]
-            raise RemoteError(f"The guest died over {arguments[0]!r} (exit code {done.exit_code})", said)
+            raise RemoteError(f"The guest died over {question!r} (exit code {done.exit_code})", said)
         if len(done.stdout) > _MOST_ANSWER:
-            raise RemoteError(f"The guest's answer to {arguments[0]!r} is too long to be one")
+            raise RemoteError(f"The guest's answer to {question!r} is too long to be one")
         answer = _object(done.stdout)
         _refuse_error(answer)
         if done.exit_code:
-            raise RemoteError(f"The guest answered {arguments[0]!r} and failed (exit code {done.exit_code})")
+            raise RemoteError(f"The guest answered {question!r} and failed (exit code {done.exit_code})")
         return answer
 
 

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -164,3 +165,49 @@ def test_supervisor_that_does_not_answer_does_not_make_the_job_unkillable(make_r
     assert not processes.group_exists(run.recorded["job_pid"])
     os.kill(supervisor, signal.SIGCONT)
     assert run.wait()["signal"] == "SIGKILL"
+
+
+def test_deadline_that_is_moved_nearer_ends_the_job(make_run) -> None:
+    run = make_run("exec sleep 1000", deadline=time.time() + 5000)
+    run.start()
+    assert run.guest.ask("deadline", run.path, time.time() - 1)["phase"] == "running"
+    assert run.wait()["ended_by"] == "deadline"
+
+
+def test_deadline_that_is_moved_away_lets_the_job_live(make_run) -> None:
+    run = make_run("read x < gate; exit 4", deadline=1.0)
+    gate = run.fifo("gate")
+    (run.path / "requests.jsonl").write_text(json.dumps({"deadline": time.time() + 5000}) + "\n")  # read before the clock is
+    run.start()
+    gate.write_text("go\n")
+    state = run.wait()
+    assert (state["exit_code"], state["ended_by"]) == (4, "job")
+
+
+def test_deadline_of_a_job_that_has_ended_stays(make_run) -> None:
+    run = make_run("exit 3")
+    run.start()
+    ended = run.wait()
+    assert run.guest.ask("deadline", run.path, 5) == ended
+    assert not (run.path / "requests.jsonl").exists()
+
+
+def test_deadline_of_a_lost_job_cannot_be_moved(make_run) -> None:
+    run = make_run("exec sleep 1000")
+    run.start()
+    lose_supervisor(run)
+    assert b"lost its supervisor" in run.guest.call("deadline", run.path, 5).stdout
+
+
+def test_lines_nobody_understands_cost_nothing(make_run) -> None:
+    run = make_run("exit 3")
+    (run.path / "requests.jsonl").write_bytes(b'{"sig{"signal": 15}\n[]\n{"signal": "x", "grace_s": 1}\n\xff\n{"later": 1}\n')
+    run.start()
+    assert run.wait()["exit_code"] == 3
+
+
+def test_full_disk_does_not_keep_the_job_alive(make_run) -> None:
+    run = make_run("exec sleep 1000")
+    run.start()
+    (run.path / "requests.jsonl").mkdir()
+    assert run.guest.ask("signal", run.path, "TERM")["signal"] == "SIGTERM"

@@ -67,7 +67,7 @@ def test_shown_has_the_protocol_s_names(tmp_path, other) -> None:
     (tmp_path / "job.log").write_bytes(b"12345")
     shown = of(other).shown(str(tmp_path))
     protocol = {"phase", "exit_code", "signal", "ended_by", "started_at", "ended_at", "log_bytes"}
-    assert set(shown) == protocol | {"log_lost_bytes"}
+    assert set(shown) == protocol | {"log_lost_bytes", "reclaim_at"}
     assert shown["log_bytes"] == 5
 
 

@@ -8,7 +8,8 @@ from cloudtrain.model.errors import ProviderUnavailableError
 from cloudtrain.model.finding import Finding
 from cloudtrain.model.spec import Resources
 from cloudtrain.providers import extras
-from cloudtrain.providers.base import OfferSource, Provider, ProviderSettings
+from cloudtrain.providers.aws.credentials import credentials_source
+from cloudtrain.providers.base import Foreseeing, OfferSource, Pausable, Provider, ProviderSettings, Resizable
 from cloudtrain.providers.registry import open_provider
 from cloudtrain.testing.offer_contract import OfferSourceContract
 
@@ -43,10 +44,18 @@ def findings(provider: OfferSource) -> dict[str, Finding]:
     return {finding.subject: finding for finding in provider.check()}
 
 
-def test_none_of_them_claims_to_rent(provider: OfferSource) -> None:
+@pytest.mark.parametrize("name", ["azure", "gcp"])
+def test_what_cannot_rent_does_not_claim_to(settings: ProviderSettings, name: str) -> None:
+    provider = open_provider(name, settings)
     assert not isinstance(provider, Provider)
     assert not findings(provider)["renting"].ok
     assert "cannot rent" in findings(provider)["renting"].message
+
+
+def test_aws_rents_pauses_resizes_and_foresees(settings: ProviderSettings) -> None:
+    aws = open_provider("aws", settings)
+    assert all(isinstance(aws, kind) for kind in (Provider, Pausable, Resizable, Foreseeing))
+    assert "renting" not in findings(aws)
 
 
 def test_a_missing_sdk_is_named_with_the_line_that_installs_it(provider: OfferSource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,13 +121,10 @@ def botocore(monkeypatch: pytest.MonkeyPatch):
     return install
 
 
-def test_aws_credentials_are_looked_for_without_the_network(
-    settings: ProviderSettings, monkeypatch: pytest.MonkeyPatch, botocore
-) -> None:
+def test_aws_credentials_are_looked_for_without_the_network(monkeypatch: pytest.MonkeyPatch, botocore) -> None:
     monkeypatch.setattr(extras, "is_installed", lambda module: True)
     resolver = botocore(types.SimpleNamespace(method="shared-credentials-file"))
-    found = findings(open_provider("aws", settings))["credentials"]
-    assert (found.ok, found.message) == (True, "found: shared-credentials-file")
+    assert credentials_source() == "shared-credentials-file"
     assert set(resolver.removed) == {"iam-role", "container-role"}
 
 

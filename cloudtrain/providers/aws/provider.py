@@ -1,53 +1,93 @@
-"""Amazon EC2: what it offers and costs, by the dated table."""
+"""Amazon EC2 as a provider. Each verb is a module of its own; this one gives them the contract's shape."""
 
 from collections.abc import Sequence
 
 from ...model.finding import Finding
+from ...model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
+from ...model.lease import Lease
 from ...model.offer import Offer
-from ...model.spec import Resources
+from ...model.spec import MachineSpec, Resources
 from ..base import ProviderSettings
-from ..extras import credentials_finding, not_rentable_yet, sdk_finding
-from ..offers import offers_from_table
-
-NETWORK_SOURCES = ("iam-role", "container-role")
-"""Where botocore would look for credentials over the network: places of a machine in the cloud, not of a laptop."""
+from . import catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause
+from .account import NAME, Account
 
 
-class AwsOffers:
-    """An `OfferSource` for EC2."""
+class AwsProvider:
+    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing` and a `PriceLister`."""
 
-    name = "aws"
+    name = NAME
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self._settings = settings
+        self._account = Account.of(settings)
 
     def check(self) -> Sequence[Finding]:
-        """Look for the SDK and for credentials, without the network."""
-        sdk = sdk_finding(self.name, ("boto3",))
-        credentials = [credentials_finding(_credentials(), "aws configure")] if sdk.ok else []
-        return (sdk, *credentials, not_rentable_yet(self.name))
+        """Look at the SDK, credentials, permissions and quotas."""
+        return check.findings(self._account.settings, self._account.clients)
 
     def offers(self, need: Resources) -> Sequence[Offer]:
-        """Return the table's offers that satisfy the need."""
-        return offers_from_table(self._settings, self.name, need)
+        """Return what EC2 rents that satisfies the need: live where AWS may be asked, else by the dated table."""
+        return catalog.offers(self._account.settings, self._account.clients, need)
+
+    def price_list(self, region: str) -> Sequence[Offer]:
+        """Return today's prices of what a region has, for the person's own copy of the price table."""
+        from .price_list import price_list
+
+        return price_list(self._account.settings, self._account.clients, region)
+
+    def launch(self, order: LaunchOrder) -> Instance:
+        """Make one machine, its lease armed in the request that makes it."""
+        return launch.launch(order, self._account)
+
+    def get(self, ref: InstanceRef) -> Instance:
+        """Return the machine as it is now. One call."""
+        return machines.find(ref, self._account).shown(self._account)
+
+    def list_owned(self) -> Sequence[Instance]:
+        """Return all that carries our tags, in every region the account has switched on."""
+        return machines.everywhere(self._account)
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Return disks, groups and schedules of ours that belong to no machine that lives."""
+        return leftovers.leftovers(self._account)
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one of them."""
+        leftovers.remove(leftover, self._account)
+
+    def terminate(self, ref: InstanceRef) -> None:
+        """End the machine, disk included; called again when it is gone, remove its group and keys."""
+        ending.terminate(ref, self._account)
+
+    def extend(self, ref: InstanceRef, lease: Lease) -> None:
+        """Move the deadline in the cloud; the machine is told by the guest."""
+        leasing.extend(ref, lease, self._account)
+
+    def stop(self, ref: InstanceRef) -> None:
+        """Switch off; a spot machine is refused."""
+        pause.stop(ref, self._account)
+
+    def start(self, ref: InstanceRef, lease: Lease) -> Instance:
+        """Switch on under a new lease, opened to the caller's address of now."""
+        return pause.start(ref, lease, self._account)
+
+    def resize(self, ref: InstanceRef, offer: Offer) -> None:
+        """Give a stopped machine the offer's type and price."""
+        pause.resize(ref, offer, self._account)
+
+    def outlook(self, machine: MachineSpec, offer: Offer) -> Outlook:
+        """Say what a launch would make."""
+        return outlook.outlook(machine, offer, self._account)
+
+    def let_in(self, ref: InstanceRef) -> None:
+        """Let the caller's address of now reach the machine, and no other one.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+        """
+        found = machines.living(ref, self._account)
+        groups.let_caller_in(found.machine, found.region, self._account)
 
 
-def create(settings: ProviderSettings) -> AwsOffers:
+def create(settings: ProviderSettings) -> AwsProvider:
     """Make the adapter."""
-    return AwsOffers(settings)
-
-
-def _credentials() -> str:
-    """Return where credentials were found, or ""."""
-    import botocore.session  # here, because only a check needs the SDK
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        resolver = botocore.session.Session().get_component("credential_provider")
-        for source in NETWORK_SOURCES:
-            resolver.remove(source)
-        credentials = resolver.load_credentials()
-    except BotoCoreError:
-        # A profile that does not exist or a broken file: there are no credentials to use.
-        return ""
-    return "" if credentials is None else str(credentials.method)
+    return AwsProvider(settings)

@@ -1,0 +1,48 @@
+"""Ending a machine and all that was made beside it."""
+
+from collections.abc import Callable
+
+from ...model.errors import InstanceNotFoundError, ProviderError
+from ...model.instance import InstanceRef, InstanceState
+from . import leasing, spot
+from .account import Account
+from .groups import groups_of, remove_group
+from .machines import Found, find
+from .translate import calling
+
+
+def terminate(ref: InstanceRef, account: Account) -> None:
+    """End a machine, its disk with it. See `Provider.terminate`: its group goes when the machine is gone."""
+    try:
+        found = find(ref, account)
+    except InstanceNotFoundError:
+        return
+    if found.state not in (InstanceState.TERMINATING, InstanceState.TERMINATED):
+        with calling(found.region):
+            account.clients.ec2(found.region).terminate_instances(InstanceIds=[found.id])
+    _all_of(
+        lambda: spot.cancel_request(found, account),
+        lambda: leasing.disarm_schedule(found, account),
+        lambda: _remove_group_and_keys(found, account),
+    )
+
+
+def _remove_group_and_keys(found: Found, account: Account) -> None:
+    if found.state is not InstanceState.TERMINATED or not found.token:
+        return
+    groups = groups_of(found.token, found.region, account)
+    # EC2 holds on to a group until the machine's network interface is gone, which may take a little longer still.
+    if all([remove_group(found.region, group, account) for group in groups]):
+        account.keys.forget(found.token)
+
+
+def _all_of(*acts: Callable[[], None]) -> None:
+    """Do all of them, whichever fails, and raise the first failure then: what can go must not stay."""
+    failures: list[ProviderError] = []
+    for act in acts:
+        try:
+            act()
+        except ProviderError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
