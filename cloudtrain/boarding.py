@@ -10,6 +10,7 @@ from .model.errors import HostUnreachableError
 from .model.lease import GuestEnd, Lease
 from .model.plain import to_plain
 from .model.run import Run, RunPhase
+from .model.spec import Market
 from .remote.base import Remote
 from .remote.fileset import gather
 from .remote.guest import Guest
@@ -61,7 +62,8 @@ def board(journey: Journey, guest: Guest) -> None:
         seen, rented = len(gpus) if isinstance(gpus, list) else 0, _rented_gpus(journey.run)
         found = check_gpu(job, environment.python, guest, rented_gpus=rented, gpus_seen=seen, tell=tools.tell)
         journey.record["gpu_check"] = to_plain(found)
-    state = start(job, home, environment, read_secrets(job, tools.environ), _job_deadline(journey), guest)
+    secrets, deadline = read_secrets(job, tools.environ), _job_deadline(journey)
+    state = start(job, home, environment, secrets, deadline, guest, _notice(journey))
     journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))
     journey.write_record()
 
@@ -86,6 +88,12 @@ def _note_speed(journey: Journey, count: int, seconds: float) -> None:
 def _rented_gpus(run: Run) -> int:
     """Return how many GPUs are paid for: those of a machine without a meter are not."""
     return run.offer.gpu_count if run.offer is not None and run.offer.usd_per_hour != 0.0 else 0
+
+
+def _notice(journey: Journey) -> str:
+    """Return whose word of a reclaim the guest is to listen for: that of a cloud whose spot machine this is."""
+    instance = journey.instance
+    return instance.ref.provider if instance is not None and instance.market is Market.SPOT else ""
 
 
 def _job_deadline(journey: Journey) -> datetime | None:

@@ -23,6 +23,7 @@ _CHUNK_BYTES = 1 << 16
 _TICK_S = 0.02  # once the command has ended: nothing wakes us when the last of its group goes
 _LOOK_S = 15.0  # how often the clock on the wall is compared while nothing happens
 _BURIAL_S = 3.0  # how long a group that was sent KILL may take to go
+_WARNED_AT = 0.8  # of the time from the start, or from the moving of the deadline, until the deadline
 _DRAIN_S = 1.0  # how long a process that left the group may hold the log's pipe open
 
 _CANNOT_RUN, _NOT_FOUND = 126, 127
@@ -42,7 +43,7 @@ class Supervisor:
         )
         self._log = LogWriter(os.path.join(job.run, "job.log"))
         self._inbox = Inbox(job.run)
-        self._deadline = Deadline(job.deadline)
+        self._deadline, self._warning = Deadline(job.deadline), _warning_before(job.deadline)
         self._is_time_up = False
         self._lookout: notice.Lookout | None = None
         self._selector = selectors.DefaultSelector()
@@ -151,7 +152,8 @@ class Supervisor:
         for request in self._inbox.read():
             if isinstance(request, NewDeadline):
                 _note(f"the deadline is moved to {request.at:.0f}")
-                self._deadline, self._is_time_up = Deadline(request.at), False
+                self._deadline, self._warning = Deadline(request.at), _warning_before(request.at)
+                self._is_time_up = False
             else:
                 self._end(request.by, request)
 
@@ -186,12 +188,22 @@ class Supervisor:
             self._note_end(child.returncode)
             if processes.group_exists(child.pid):  # what the command left running has lost its reason to be
                 self._end("job", Request(signal.SIGTERM, self._job.grace_s))
+        self._warn()
         self._keep_deadline()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             _note("KILL to the job")
             processes.send(child.pid, signal.SIGKILL)
             self._kill_at = None
             self._leave_at = time.monotonic() + _BURIAL_S
+
+    def _warn(self) -> None:
+        """Say once, in the job's log, that its time is nearly up."""
+        left, remaining = self._warning.remaining_s(), self._deadline.remaining_s()
+        if left is None or left > 0 or remaining is None or self._state.ended_at is not None:
+            return
+        self._warning = Deadline(None)
+        at = time.strftime("%H:%M UTC", time.gmtime(time.time() + remaining))
+        self._log.say(f"{_WARNED_AT:.0%} of the time is used: the job is asked to end at {at} (longer: cloudtrain extend)")
 
     def _keep_deadline(self) -> None:
         """End the job when its time is up, whoever asked before: their signal may have meant nothing to it."""
@@ -226,9 +238,17 @@ class Supervisor:
         remaining = self._deadline.remaining_s()
         if remaining is not None and not self._is_time_up:
             moments.append(remaining)
+        warned_in = self._warning.remaining_s()
+        if warned_in is not None:
+            moments.append(warned_in)
         if self._kill_at is not None:
             moments.append(self._kill_at - time.monotonic())
         return max(0.0, min(moments))
+
+
+def _warning_before(deadline: float | None) -> Deadline:
+    now = time.time()
+    return Deadline(None if deadline is None else now + _WARNED_AT * (deadline - now))
 
 
 def _note(text: str) -> None:

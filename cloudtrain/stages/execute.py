@@ -71,8 +71,12 @@ def start(
     secrets: Mapping[str, str],
     deadline: datetime | None,
     guest: Guest,
+    notice: str = "",
 ) -> JobState:
-    """Start the job detached; asked again, it is not started twice. `deadline` is when its signal to end comes."""
+    """Start the job detached; asked again, it is not started twice. `deadline` is when its signal to end comes.
+
+    `notice` names the provider whose word that it takes the machine back is to be heard, "" for none.
+    """
     order = {
         "command": job.command,
         "python": environment.python,
@@ -80,6 +84,7 @@ def start(
         "deadline": None if deadline is None else deadline.timestamp(),
         "grace_s": GRACE_S,
         "sample_every_s": SAMPLE_EVERY_S,
+        "notice": notice,
     }
     return guest.start(run_home, order, secrets)
 

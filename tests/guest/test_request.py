@@ -184,6 +184,13 @@ def test_deadline_that_is_moved_away_lets_the_job_live(make_run) -> None:
     assert (state["exit_code"], state["ended_by"]) == (4, "job")
 
 
+def test_the_log_says_once_that_the_time_is_nearly_up(make_run) -> None:
+    run = make_run("exec sleep 1000", deadline=1.0)
+    run.start()
+    run.wait()
+    assert (run.path / "job.log").read_text().count("80% of the time is used: the job is asked to end at ") == 1
+
+
 def test_deadline_of_a_job_that_has_ended_stays(make_run) -> None:
     run = make_run("exit 3")
     run.start()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ... import __version__
 from ...model.errors import CredentialsError, NotSetUpError, ProviderError, ProviderUnavailableError
 from ..base import ProviderSettings
+from .credentials import may_have_credentials
 from .translate import calling, is_not_opted_in
 
 DEFAULT_REGION = "us-east-1"
@@ -164,6 +165,8 @@ class Clients:
 
     def _session(self) -> Any:
         if self._made_session is None:
+            if not may_have_credentials():
+                raise NotSetUpError("No credentials for AWS were found on this computer", "aws configure")
             try:
                 import boto3
             except ImportError as error:

@@ -9,15 +9,13 @@ from ...model.lease import GuestEnd
 from ...model.spec import MachineSpec, Market, SshSettings
 from . import tags
 from .account import NAME, Account
+from .pricing import disk_usd_per_month
 
 Described = Mapping[str, Any]
 """One entry of DescribeInstances' `Instances`."""
 
 PROXY_VARIABLE = "CLOUDTRAIN_SSH_PROXY_COMMAND"
 DEFAULT_USER = "ubuntu"
-
-GP3_USD_PER_GIB_MONTH = 0.08
-"""gp3 in us-east-1, USD per GiB and month, as listed on 2026-09-06; other regions ask up to twice as much."""
 
 STATES = {
     "pending": InstanceState.PENDING,
@@ -66,7 +64,7 @@ def market_of(machine: Described) -> Market:
 
 def usd_per_month(disk_gib: float) -> float:
     """Return what a stopped machine's disk costs, USD per month. Its public address is given back and costs nothing."""
-    return round(disk_gib * GP3_USD_PER_GIB_MONTH, 2)
+    return round(disk_usd_per_month(disk_gib), 2)
 
 
 def _address(machine: Described) -> str:

@@ -178,6 +178,7 @@ def is_not_opted_in(error: ProviderError) -> bool:
 def _translated(error: Exception, region: str, quota: str) -> ProviderError | None:
     try:
         from botocore import exceptions as sdk  # here, because the SDK is imported when it is used
+        from botocore.parsers import ResponseParserError
     except ImportError:
         return None
     if isinstance(error, sdk.ClientError):
@@ -188,7 +189,7 @@ def _translated(error: Exception, region: str, quota: str) -> ProviderError | No
         return CredentialsError(f"AWS cannot be asked: {error}", _LOGIN)
     if isinstance(error, sdk.ParamValidationError):
         return ProviderError(f"AWS was not asked: {error}", _OURS)
-    if isinstance(error, sdk.BotoCoreError):
+    if isinstance(error, sdk.BotoCoreError | ResponseParserError):  # the latter: a captive portal's page, say
         where = f" in {region}" if region else ""
         return ProviderUnavailableError(f"AWS did not answer{where}: {error}", "Look at the network, then try again.")
     return None

@@ -1,6 +1,5 @@
 """What EC2 describes, in the contract's words; and what a thousand machines cost us."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -124,7 +123,7 @@ def test_list_owned_asks_every_region_for_living_machines_of_ours(provider: AwsP
         ]
 
 
-def test_a_thousand_machines_on_two_pages_cost_less_than_a_second_of_our_own(
+def test_a_thousand_machines_on_two_pages_are_all_listed(
     provider: AwsProvider, account: Account, order: LaunchOrder
 ) -> None:
     pages = {"": page(account, order, MACHINES // 2, "more"), "more": page(account, order, MACHINES // 2, "")}
@@ -135,13 +134,9 @@ def test_a_thousand_machines_on_two_pages_cost_less_than_a_second_of_our_own(
 
     account.clients._enabled = (REGION,)
     account.clients.ec2(REGION).meta.events.register_first("before-send.ec2.DescribeInstances", answer)
-    before = time.process_time()
     seen = provider.list_owned()
-    spent = time.process_time() - before
-    print(f"{MACHINES} machines: {spent:.3f} s of CPU")
     assert len(seen) == MACHINES
     assert all(instance.endpoint is not None for instance in seen)
-    assert spent < 1.0
 
 
 def page(account: Account, order: LaunchOrder, count: int, next_token: str) -> bytes:
