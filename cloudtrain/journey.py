@@ -3,7 +3,7 @@
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,14 +13,14 @@ from typing import Any
 from . import __version__
 from .ledger.ledger import Ledger
 from .model.clock import Clock
-from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, LedgerError, NotFoundError
+from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, LedgerError, NotFoundError, ProviderError
 from .model.event import Note, StageEnded, StageStarted, Tell
 from .model.instance import Instance, LaunchOrder
 from .model.offer import Offer
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, Run, RunPhase
 from .model.spec import Budget, JobSpec, MachineSpec
-from .providers.base import OfferSource
+from .providers.base import Guarded, OfferSource
 from .remote.base import Remote
 from .remote.guest import Guest
 from .report.page import write_report
@@ -67,6 +67,18 @@ class Tools:
         return lambda budget: capped(
             budget, allowance(self.ledger, self.monthly_budget(), self.clock.now(), apart_from=machine)
         )
+
+    def let_in(self, machine: MachineSpec, instance: Instance) -> Callable[[], None]:
+        """Return what opens a machine's port to the address this computer is seen under now, where a cloud guards it."""
+
+        def open_the_way() -> None:
+            provider = self.open_provider(machine)
+            if isinstance(provider, Guarded):
+                self.tell(Note(f"{instance.name} does not answer yet; seeing that it lets this computer's address in …"))
+                with suppress(ProviderError):  # whether it helped shows when it is tried again
+                    provider.let_in(instance.ref)
+
+        return open_the_way
 
     def vet(self, order: LaunchOrder) -> None:
         """Refuse an order that, with those written down before it, is more than the month has left.
@@ -131,7 +143,8 @@ class Journey:
         if self.instance is None:
             raise HostUnreachableError(f"{self.run.id} has no machine to connect to")
         self.disconnect()
-        self.remote, self.guest = connect(self.instance, self.tools.open_remote, self.tools.clock, timeout_s)
+        let_in = self.tools.let_in(self.machine, self.instance)
+        self.remote, self.guest = connect(self.instance, self.tools.open_remote, self.tools.clock, timeout_s, let_in)
         return self.guest
 
     def disconnect(self) -> None:

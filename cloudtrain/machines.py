@@ -141,7 +141,7 @@ def _wait_until_usable(machine: MachineSpec, instance: Instance, provider: Provi
     try:
         running = armed_and_running(instance, instance.deadline or tools.clock.now(), provider, tools.clock)
         tools.ledger.save_machine(machine, running)
-        remote, guest = connect(running, tools.open_remote, tools.clock)
+        remote, guest = connect(running, tools.open_remote, tools.clock, on_silence=tools.let_in(machine, running))
         with remote:
             if running.guest_end is not GuestEnd.NONE:
                 arm_guest(running, guest, tools)
@@ -285,7 +285,7 @@ def open_shell(name: str, argv: Sequence[str], tools: Tools) -> int:
         NotFoundError: there is no machine of this name.
         HostUnreachableError: it does not run or does not answer.
     """
-    _, instance, _ = existing(name, tools)
-    remote, _ = connect(instance, tools.open_remote, tools.clock)
+    machine, instance, _ = existing(name, tools)
+    remote, _ = connect(instance, tools.open_remote, tools.clock, on_silence=tools.let_in(machine, instance))
     with remote:
         return remote.shell(argv)

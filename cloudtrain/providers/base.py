@@ -247,3 +247,34 @@ class Bills(Protocol):
             ProviderError: the bill cannot be read.
         """
         ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """Can make, once for each account, what lets the cloud itself keep the deadlines of our machines."""
+
+    def preparation(self) -> str:
+        """Say what `prepare_account` would make, every right it would give included. Asks nobody."""
+        ...
+
+    def prepare_account(self) -> str:
+        """Make it, or find it, and return its name. Safe to repeat.
+
+        Raises:
+            PermissionDeniedError: the account may not make it.
+            ProviderError: any other refusal.
+        """
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """Keeps its machines' ports shut but for the caller's address, which may change."""
+
+    def let_in(self, ref: InstanceRef) -> None:
+        """Let the caller's address of now reach the machine, and no other one.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+        """
+        ...

@@ -13,13 +13,22 @@ OpenRemote = Callable[[Endpoint], Remote]
 CONNECT_TIMEOUT_S = 300.0
 """How long a running machine may take until it answers, in seconds."""
 
+SILENCE_S = 20.0
+"""How long a machine may be silent before the way to it is looked at, in seconds."""
+
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
 def connect(
-    instance: Instance, open_remote: OpenRemote, clock: Clock, timeout_s: float = CONNECT_TIMEOUT_S
+    instance: Instance,
+    open_remote: OpenRemote,
+    clock: Clock,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+    on_silence: Callable[[], None] | None = None,
 ) -> tuple[Remote, Guest]:
     """Open a line and put the guest there; a machine that does not answer yet is asked again.
+
+    `on_silence` is called once, after `SILENCE_S` seconds: the way there may be shut.
 
     Raises:
         HostUnreachableError: no answer within the time.
@@ -29,14 +38,16 @@ def connect(
         raise HostUnreachableError(
             f"{instance.name} is {instance.state.value} and has no address", f"Switch it on: cloudtrain start {instance.name}"
         )
-    give_up_at = clock.monotonic() + timeout_s
-    pause_s = _FIRST_PAUSE_S
+    began, pause_s = clock.monotonic(), _FIRST_PAUSE_S
     while True:
         try:
             return _open(instance.endpoint, open_remote)
         except HostUnreachableError:
-            if clock.monotonic() + pause_s > give_up_at:
+            if clock.monotonic() + pause_s > began + timeout_s:
                 raise
+        if on_silence is not None and clock.monotonic() >= began + SILENCE_S:
+            on_silence()
+            on_silence = None
         clock.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 

@@ -64,7 +64,7 @@ def market_of(machine: Described) -> Market:
 
 def usd_per_month(disk_gib: float) -> float:
     """Return what a stopped machine's disk costs, USD per month. Its public address is given back and costs nothing."""
-    return round(disk_usd_per_month(disk_gib), 2)
+    return round(disk_usd_per_month(round(disk_gib)), 2)
 
 
 def _address(machine: Described) -> str:

@@ -8,12 +8,12 @@ from ...model.lease import Lease
 from ...model.offer import Offer
 from ...model.spec import MachineSpec, Resources
 from ..base import ProviderSettings
-from . import catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause
+from . import catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause, schedule
 from .account import NAME, Account
 
 
 class AwsProvider:
-    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing` and a `PriceLister`."""
+    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Preparable`, `Guarded` and a `PriceLister`."""
 
     name = NAME
 
@@ -77,6 +77,14 @@ class AwsProvider:
     def outlook(self, machine: MachineSpec, offer: Offer) -> Outlook:
         """Say what a launch would make."""
         return outlook.outlook(machine, offer, self._account)
+
+    def preparation(self) -> str:
+        """Say which role and policy `prepare_account` makes."""
+        return schedule.preparation()
+
+    def prepare_account(self) -> str:
+        """Make the role with which EventBridge Scheduler ends machines at their deadline; return its ARN."""
+        return schedule.set_up(self._account)
 
     def let_in(self, ref: InstanceRef) -> None:
         """Let the caller's address of now reach the machine, and no other one.

@@ -27,6 +27,20 @@ def role_arn(account_id: str, account: Account) -> str | None:
         return None
 
 
+def preparation() -> str:
+    """Say what `set_up` makes, in words and as AWS reads it."""
+    anywhere = "arn:aws:iam::ACCOUNT:role/x"
+    return "\n".join(
+        (
+            f"An IAM role named {ROLE}, for EventBridge Scheduler alone. It may end and stop machines that carry the tag",
+            f"{tags.OURS}=1, and nothing else. It costs nothing. Who may use it:",
+            json.dumps(_trust("ACCOUNT"), indent=2),
+            "What it may do:",
+            json.dumps(_policy(anywhere, "ACCOUNT"), indent=2),
+        )
+    )
+
+
 def set_up(account: Account) -> str:
     """Make the role in the account, or find it, and remember it here; return its ARN.
 
