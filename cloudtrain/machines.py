@@ -281,6 +281,8 @@ def _offer_of_type(machine: MachineSpec, instance: Instance, instance_type: str,
 def open_shell(name: str, argv: Sequence[str], tools: Tools) -> int:
     """Give the terminal to a shell or a command on the machine and return its exit code.
 
+    One word is a text that the machine's shell reads, as ssh does it; several are a command and its arguments, as they are.
+
     Raises:
         NotFoundError: there is no machine of this name.
         HostUnreachableError: it does not run or does not answer.
@@ -288,4 +290,4 @@ def open_shell(name: str, argv: Sequence[str], tools: Tools) -> int:
     machine, instance, _ = existing(name, tools)
     remote, _ = connect(instance, tools.open_remote, tools.clock, on_silence=tools.let_in(machine, instance))
     with remote:
-        return remote.shell(argv)
+        return remote.shell(("sh", "-c", argv[0]) if len(argv) == 1 else argv)
