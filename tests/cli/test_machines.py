@@ -72,6 +72,13 @@ def test_ssh_gives_the_terminal_to_a_command_and_leaves_with_its_code(cli: Cli) 
         assert "pretend (the last one used)\non the machine\n" in terminal.text
 
 
+def test_one_word_after_the_dashes_is_read_by_the_machines_shell_as_ssh_does_it(cli: Cli) -> None:
+    assert cli("start", "pretend").code == 0
+    with Terminal(["-m", "cloudtrain", "ssh", "--", "echo one | tr o 0; exit 7"]) as terminal:
+        assert terminal.end() == 7
+        assert "0ne\n" in terminal.text
+
+
 def test_status_tells_what_is_there(cli: Cli) -> None:
     assert cli("start", "pretend").code == 0
     said = cli("status")

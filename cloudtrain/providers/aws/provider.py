@@ -1,19 +1,21 @@
 """Amazon EC2 as a provider. Each verb is a module of its own; this one gives them the contract's shape."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from ...model.finding import Finding
 from ...model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
 from ...model.lease import Lease
+from ...model.money import BilledDay
 from ...model.offer import Offer
 from ...model.spec import MachineSpec, Resources
 from ..base import ProviderSettings
-from . import catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause, schedule
+from . import bill, catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause, schedule
 from .account import NAME, Account
 
 
 class AwsProvider:
-    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Preparable`, `Guarded` and a `PriceLister`."""
+    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Preparable`, `Guarded`, `Bills` and a `PriceLister`."""
 
     name = NAME
 
@@ -85,6 +87,10 @@ class AwsProvider:
     def prepare_account(self) -> str:
         """Make the role with which EventBridge Scheduler ends machines at their deadline; return its ARN."""
         return schedule.set_up(self._account)
+
+    def billed(self, since: date, until: date) -> Sequence[BilledDay]:
+        """Return what AWS billed for what carries our tag. Each question costs 0.01 USD."""
+        return bill.billed(since, until, self._account)
 
     def let_in(self, ref: InstanceRef) -> None:
         """Let the caller's address of now reach the machine, and no other one.
