@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from ..config.machine import list_machines
 from ..model.errors import ConfigError, NoOfferFitsError
 from ..model.lease import Lease
 from ..model.money import cents_up
@@ -46,6 +47,8 @@ def make_plan(
     warnings: list[str] = []
     if job is not None:
         offers, warnings = _supported(offers, job.framework, source, need, allow_unsupported_gpu)
+    else:
+        warnings = _gpu_of_yesterday(offers[0], source, need)
     offers.sort(key=_preference(machine))
     if within is not None and any(offer.usd_per_hour != 0.0 for offer in offers):
         budget, why = within(budget)
@@ -135,6 +138,15 @@ def _supported(
     )
 
 
+def _gpu_of_yesterday(offer: Offer, source: OfferSource, need: Resources) -> list[str]:
+    """Return a warning about a GPU that the most used framework does not compute on; whoever has no job yet may want one."""
+    why = why_unsupported(Framework.TENSORFLOW, offer)
+    if not why:
+        return []
+    instead = _cheapest_alternative(source.offers(need), Framework.TENSORFLOW).strip()
+    return [f"{offer.instance_type}'s GPU is a {offer.gpu}: {why}. {instead}".strip()]
+
+
 def _cheapest_alternative(offers: Iterable[Offer], framework: Framework) -> str:
     usable = [
         offer
@@ -149,8 +161,15 @@ def _cheapest_alternative(offers: Iterable[Offer], framework: Framework) -> str:
     best = min(usable, key=lambda offer: offer.usd_per_hour or 0.0)
     return (
         f"The cheapest that will do is {best.instance_type} ({best.gpu}) at ${best.usd_per_hour:.3f}/h "
-        f"in {best.region} ({best.market.value}, price of {best.priced_on}).\n"
+        f"in {best.region} ({best.market.value}, price of {best.priced_on}){_as_config(best)}.\n"
     )
+
+
+def _as_config(offer: Offer) -> str:
+    """Return under which name a person can rent this offer, when there is one."""
+    machines, _ = list_machines()
+    names = [machine.name for machine in machines if offer.instance_type in machine.instance_types and offer.named_by(machine)]
+    return f": {names[0]}" if names else ""
 
 
 def _preference(machine: MachineSpec) -> Callable[[Offer], tuple[int, float, int]]:
