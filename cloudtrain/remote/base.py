@@ -88,6 +88,9 @@ class Remote(Protocol):
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
         """Bring files to the machine, below `destination`, with mode and modification time; existing ones are replaced.
 
+        No file is ever seen half under its name. A file that changes while it is read is sent again, and left when it never
+        rests; one that cannot be sent keeps none of the others from arriving.
+
         Raises:
             TransferError: not everything arrived; calling again is safe.
         """
@@ -101,7 +104,8 @@ class Remote(Protocol):
         fit to be shown to a person; () when all came. A file that grows meanwhile comes with the size it had at first.
 
         What comes from a machine is hostile input: nothing is written outside `destination`, no links leave it, no device
-        nodes are made. A half-arrived `destination` is never left there.
+        nodes are made. A half-arrived `destination` is never left there; when the line breaks, a remote may keep what has come
+        beside it, under a name that begins with `.arriving-`, and go on from there when it is called again.
 
         Raises:
             RemoteFileError: there is no `source`.

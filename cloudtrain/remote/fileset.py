@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..model.errors import TransferError
+from .entry_there import RefusedError, link_target, shown
 from .ignore import Levels, is_ignored, read_level, without_blankets
-from .tar_there import RefusedError, link_target, shown
 
 NEVER_FOUND = frozenset({"__pycache__", ".venv", ".ipynb_checkpoints"})
 """Folders that stay here wherever they stand, unless a person names them."""

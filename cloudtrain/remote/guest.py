@@ -15,8 +15,8 @@ from ..model.plain import from_plain
 from ..model.run import JobState
 from . import guest_archive, machine_lease
 from .base import Remote
+from .entry_there import shown
 from .machine_lease import MachineLease
-from .tar_there import shown
 
 T = TypeVar("T")
 

@@ -1,78 +1,25 @@
 # This file also runs on the machine, on Python 3.8, over names that need not be text: os, not pathlib.
-# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH105, PTH108, PTH118, PTH120, PTH123, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH105, PTH108, PTH114, PTH115, PTH118, PTH119, PTH120, PTH211
 """Put arriving files where they belong: the half of a transfer that receives, here and on the machine.
 
-Standard library only, Python 3.8 or newer. On the machine its source stands behind that of tar_there.
+Standard library only, Python 3.8 or newer; its source travels to the machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import stat
-import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable
 
-from .tar_there import REFUSED, Entry, RefusedError, members, shown, stays_inside
-
-MOST_BYTES = 1 << 42
-MOST_FILES = 4_000_000
-
-_LONGEST_NAME = 4096
-_DEEPEST = 256
-
-
-class Guard:
-    """Refuse what may not come, whoever sent it: every name is new, plain and below the root."""
-
-    def __init__(self, most_bytes: int = MOST_BYTES, most_files: int = MOST_FILES) -> None:
-        self._bytes_left = most_bytes
-        self._files_left = most_files
-        self._kinds: dict[str, str] = {}
-        self._named: set[str] = set()
-
-    def check(self, entry: Entry) -> None:
-        """Raise RefusedError for an entry that may not come."""
-        name = entry.name
-        parts = name.split("/")
-        if name != "." and (any(part in ("", ".", "..") for part in parts) or "\0" in name):
-            raise RefusedError(f"the name {shown(name)} leaves its folder")
-        if len(name) > _LONGEST_NAME or len(parts) > _DEEPEST:
-            raise RefusedError(f"the name {shown(name)} is too long")
-        if name in self._named or self._kinds.get(name, entry.kind) != entry.kind:
-            raise RefusedError(f"{shown(name)} comes twice")
-        self._named.add(name)
-        if name != ".":
-            self._enter_parents(parts)
-        if entry.kind == "link" and (name == "." or not stays_inside(name, entry.target)):
-            raise RefusedError(f"the link {shown(name)} leaves its folder: it points to {shown(entry.target)}")
-        self._enter(name, entry.kind)
-        self._bytes_left -= entry.size
-        if self._bytes_left < 0:
-            raise RefusedError("more bytes came than may come")
-
-    def is_file_below(self, name: str) -> bool:
-        """Say whether a file of that name has come, and is not the root itself."""
-        return name != "." and self._kinds.get(name) == "file"
-
-    def _enter_parents(self, parts: list[str]) -> None:
-        for end in range(len(parts)):
-            parent = "/".join(parts[:end]) or "."
-            if self._kinds.get(parent, "folder") != "folder":
-                raise RefusedError(f"{shown('/'.join(parts))} stands below what is no folder")
-            self._enter(parent, "folder")
-
-    def _enter(self, name: str, kind: str) -> None:
-        if name not in self._kinds:
-            self._kinds[name] = kind
-            self._files_left -= 1
-            if self._files_left < 0:
-                raise RefusedError("more files came than may come")
+from .entry_there import Entry
 
 
 class Landing:
-    """A folder (or a file to be) that entries are put into.
+    """A folder (or a file to be) that entries are put into, by several threads at once.
 
     A file is written beside its place and renamed, so that none is seen half. Links are made last: while files are
     written, no link of this stream leads anywhere. Folders get their mode and time when nothing more changes in them.
@@ -81,128 +28,152 @@ class Landing:
     def __init__(self, root: str) -> None:
         self._root = root
         self._made: set[str] = set()
+        self._making = threading.Lock()
         self._folders: list[Entry] = []
         self._links: list[Entry] = []
-        self._part = f".arriving-{os.getpid()}-{os.urandom(4).hex()}"
+        self._mark = f".arriving-{os.getpid()}-{os.urandom(4).hex()}"
+        self._numbers = itertools.count()
 
     def put(self, entry: Entry, content: Iterable[bytes]) -> None:
         """Put one checked entry."""
         if entry.kind == "folder":
-            self._folder(entry.name)
+            self.folder(entry.name)
             self._folders.append(entry)
         elif entry.kind == "link":
             self._links.append(entry)
         else:
-            self._file(entry, content)
-
-    def drop(self, name: str) -> None:
-        """Take away a file that was put, before anything is finished."""
-        os.unlink(self._path(name))
+            self.file(entry, content)
 
     def finish(self) -> None:
-        """Make the links, and give the folders their mode and time."""
+        """Make the links that were put, and give the folders their mode and time."""
         if not self._made and not os.path.lexists(self._root):
-            self._folder(".")
+            self.folder(".")
         for entry in self._links:
-            path = self._place(entry.name)
-            os.symlink(entry.target, path)
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+            self.link(entry)
         for entry in sorted(self._folders, reverse=True):
-            path = self._path(entry.name)
-            # A folder its owner cannot enter could not even be removed.
-            os.chmod(path, entry.mode & 0o777 | 0o700)
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+            self.settle(entry)
 
-    def _file(self, entry: Entry, content: Iterable[bytes]) -> None:
-        parent = self._parent(entry.name)
-        part = os.path.join(parent, self._part)
+    def file(self, entry: Entry, content: Iterable[bytes]) -> None:
+        """Put a file whole, or not at all."""
+        part = f"{self.parent(entry.name)}/{self._mark}-{next(self._numbers)}"
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            with open(file, "wb", buffering=0):
+            try:
                 for chunk in content:
-                    _write_all(file, chunk)
+                    write_all(file, chunk)
                 os.fchmod(file, entry.mode & 0o777)
                 os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
-            os.replace(part, self._place(entry.name, keep_file=True))
+            finally:
+                os.close(file)
+            self.move(part, entry.name)
         except BaseException:
             with contextlib.suppress(OSError):  # what went wrong matters more than what is left of it
                 os.unlink(part)
             raise
 
-    def _place(self, name: str, *, keep_file: bool = False) -> str:
-        """Return the path with nothing in its way; a file may stay to be replaced in one step."""
-        path = self._path(name)
-        self._parent(name)
-        kind = _kind(path)
+    def move(self, part: str, name: str) -> None:
+        """Rename a whole file onto its place; what stands there is replaced."""
+        path = self.path(name)
+        try:
+            os.replace(part, path)
+        except (IsADirectoryError, PermissionError):
+            if kind_of(path) != "folder":
+                raise
+            shutil.rmtree(path)
+            os.replace(part, path)
+
+    def link(self, entry: Entry) -> None:
+        """Make a link, unless it is there already."""
+        path = os.path.join(self.parent(entry.name), os.path.basename(self.path(entry.name)))
+        kind = kind_of(path)
+        if kind == "other" and os.path.islink(path) and os.readlink(path) == entry.target:
+            return
         if kind == "folder":
             shutil.rmtree(path)
-        elif kind and not keep_file:
+        elif kind:
             os.unlink(path)
-        return path
+        os.symlink(entry.target, path)
+        os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
 
-    def _parent(self, name: str) -> str:
+    def settle(self, entry: Entry) -> None:
+        """Give a folder its mode and time."""
+        path = self.folder(entry.name)
+        # A folder its owner cannot enter could not even be removed.
+        os.chmod(path, entry.mode & 0o777 | 0o700)
+        os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+
+    def folder(self, name: str) -> str:
+        """Make a folder with those above it, and return its path; a link in the way is replaced."""
+        if name in self._made:
+            return self.path(name)
+        with self._making:
+            if "." not in self._made:
+                os.makedirs(self._root, exist_ok=True)
+                self._made.add(".")
+            at = ""
+            for part in [] if name == "." else name.split("/"):
+                at = f"{at}/{part}" if at else part
+                if at not in self._made:
+                    _clear_and_make(self.path(at))
+                    self._made.add(at)
+        return self.path(name)
+
+    def parent(self, name: str) -> str:
+        """Make the folder that a name stands in, and return its path."""
         if name == ".":
             os.makedirs(os.path.dirname(self._root), exist_ok=True)
             return os.path.dirname(self._root)
-        return self._folder(os.path.dirname(name) or ".")
+        return self.folder(name.rpartition("/")[0] or ".")
 
-    def _folder(self, name: str) -> str:
-        if "." not in self._made:
-            os.makedirs(self._root, exist_ok=True)
-            self._made.add(".")
-        at = ""
-        for part in [] if name == "." or name in self._made else name.split("/"):
-            at = f"{at}/{part}" if at else part
-            if at not in self._made:
-                self._clear_and_make(self._path(at))
-                self._made.add(at)
-        return self._path(name)
-
-    def _clear_and_make(self, path: str) -> None:
-        kind = _kind(path)
+    def remove(self, name: str) -> None:
+        """Remove what stands under a name, with all below it; nothing there is no error."""
+        path = self.path(name)
+        kind = kind_of(path) if name != "." and self.is_reached(name) else ""
         if kind == "folder":
-            return
-        if kind:
+            shutil.rmtree(path)
+        elif kind:
             os.unlink(path)
-        os.mkdir(path)
 
-    def _path(self, name: str) -> str:
-        return self._root if name == "." else os.path.join(self._root, name)
+    def is_reached(self, name: str) -> bool:
+        """Say whether the folder that a name stands in is there, and no link leads to it."""
+        parent = name.rpartition("/")[0] or "."
+        if name == "." or parent in self._made:
+            return True
+        at = ""
+        for part in parent.split("/"):
+            at = f"{at}/{part}" if at else part
+            if at not in self._made and kind_of(self.path(at)) != "folder":
+                return False
+        with self._making:
+            self._made.add(parent)
+        return True
+
+    def path(self, name: str) -> str:
+        """Return where a name stands."""
+        return self._root if name == "." else f"{self._root}/{name}"
 
 
-def unpack(entries: Iterable[tuple[Entry, Iterator[bytes]]], root: str, guard: Guard) -> int:
-    """Put a stream of entries below `root`; return how many came."""
-    landing = Landing(root)
-    count = 0
-    for entry, content in entries:
-        guard.check(entry)
-        landing.put(entry, content)
-        count += 1
-    landing.finish()
-    return count
-
-
-def _kind(path: str) -> str:
+def kind_of(path: str) -> str:
     """Return "folder", "other" (a link to a folder is no folder) or "" for nothing."""
     try:
         mode = os.lstat(path).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     return "folder" if stat.S_ISDIR(mode) else "other"
 
 
-def _write_all(file: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
+def write_all(file: int, content: bytes) -> None:
+    """Write all of it. Raises OSError."""
+    view = memoryview(content)
     while view:
         view = view[os.write(file, view) :]
 
 
-def main(destination: str) -> int:
-    """Unpack standard input below a folder and print how many entries came; return the exit code."""
-    try:
-        count = unpack(members(sys.stdin.buffer), os.path.abspath(destination), Guard())
-    except (RefusedError, OSError) as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    print(count, flush=True)
-    return 0
+def _clear_and_make(path: str) -> None:
+    kind = kind_of(path)
+    if kind == "folder":
+        return
+    if kind:
+        os.unlink(path)
+    with contextlib.suppress(FileExistsError):  # another stream was faster
+        os.mkdir(path)

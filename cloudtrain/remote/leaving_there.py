@@ -1,31 +1,118 @@
 # This file also runs on the machine, on Python 3.8, over names that need not be text: os, not pathlib.
 # ruff: noqa: PTH118, PTH208
-"""Send what stands on a machine: the half of a pull that runs there, and here for a folder of this machine.
+"""Walk over what stands on a machine, and read it: the half of a pull that runs there, and here for a folder of this machine.
 
 A job's output is what a stranger's program left, perhaps still at work: one odd thing in it must not cost the rest.
 
-Standard library only, Python 3.8 or newer. On the machine its source stands behind that of tar_there.
+Standard library only, Python 3.8 or newer; its source travels to the machine.
 """
 
 from __future__ import annotations
 
-import json
+import errno
+import hashlib
 import os
 import stat
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from .tar_there import CHUNK, REFUSED, Entry, RefusedError, describe, pack, shown
-
-ABSENT = 3
-"""The exit code where there is nothing to send."""
-
-MOST_TOLD = 1 << 26
-"""The most that follows a stream, bytes: the names of what was left behind."""
+from .entry_there import CHUNK, Entry, RefusedError, describe, shown
 
 
 class BrokenOffError(Exception):
     """A file has less in it than was described; it counts as left behind."""
+
+
+def walk(root: str, leave: Callable[[str], object]) -> Iterator[Entry]:
+    """Hand out the root as "." and all below it: a folder before what is in it, names in order, part by part.
+
+    `leave` is told the names of what cannot travel. What is remembered is the folders that are open.
+
+    Raises:
+        RefusedError: the root itself cannot travel.
+    """
+    first = describe(root, ".")
+    if first is None:
+        raise RefusedError(f"{shown(root)} is neither a file nor a folder")
+    yield first
+    open_folders = [_names(root, ".", leave)] if first.kind == "folder" else []
+    while open_folders:
+        name = next(open_folders[-1], None)
+        if name is None:
+            open_folders.pop()
+            continue
+        entry = _described(root, name, leave)
+        if entry is None:
+            continue
+        yield entry
+        if entry.kind == "folder":
+            open_folders.append(_names(root, name, leave))
+
+
+def read_file(root: str, name: str) -> int:
+    """Open a file to read it; return its descriptor. What is no file, or no longer one, raises OSError."""
+    file = os.open(_path(root, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError("it is no file any more")
+    return file
+
+
+def read_steadily(
+    root: str, name: str, most: int, is_steady: Callable[[os.stat_result, os.stat_result], bool]
+) -> tuple[os.stat_result, bytes] | None:
+    """Return what a small file is and at most `most` bytes of it, as it stood at one moment.
+
+    `is_steady` compares what it was before it was read and after; what is not is read again, three times in all. None for
+    a file that never rests, or became shorter. Raises OSError.
+    """
+    for _ in range(3):
+        file = read_file(root, name)
+        try:
+            before = os.fstat(file)
+            wanted = min(most, before.st_size)
+            content = pread_all(file, wanted, 0)
+            if len(content) == wanted and is_steady(before, os.fstat(file)):
+                return before, content
+        finally:
+            os.close(file)
+    return None
+
+
+def digest_of(root: str, name: str) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal; "" when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        file = read_file(root, name)
+        with os.fdopen(file, "rb", buffering=0) as content:
+            while True:
+                chunk = content.read(CHUNK)
+                if not chunk:
+                    return digest.hexdigest()
+                digest.update(chunk)
+    except OSError:
+        return ""
+
+
+def pread_all(file: int, length: int, offset: int) -> bytes:
+    """Return so many bytes from there on; fewer where the file ends. Raises OSError."""
+    content = os.pread(file, length, offset)
+    while len(content) < length:
+        more = os.pread(file, length - len(content), offset + len(content))
+        if not more:
+            break
+        content += more
+    return content
+
+
+def is_hole(file: int, length: int, offset: int) -> bool:
+    """Say whether the disk holds nothing there, without reading it. A system that cannot tell says no."""
+    seek_data = getattr(os, "SEEK_DATA", None)
+    if seek_data is None:
+        return False
+    try:
+        return os.lseek(file, offset, seek_data) >= offset + length
+    except OSError as error:
+        return error.errno == errno.ENXIO and os.fstat(file).st_size >= offset + length
 
 
 class Leaving:
@@ -42,11 +129,11 @@ class Leaving:
     def __init__(self, root: str) -> None:
         self.left: list[str] = []
         self._root = root
-        self._entries = self._scan()
-        self.total = self._entries[0].total
+        self._entries = list(walk(root, self.left.append))
+        self.total = sum(entry.size for entry in self._entries)
 
     def contents(self) -> Iterator[tuple[Entry, Iterator[bytes]]]:
-        """Hand out the root as "." and all below it, sorted, with content to be read before the next one.
+        """Hand out the entries with content to be read before the next one.
 
         A file that grew is cut at the size it had. Reading one that ends too soon raises BrokenOffError.
 
@@ -59,62 +146,15 @@ class Leaving:
             else:
                 yield entry, iter(())
 
-    def filled(self) -> Iterator[tuple[Entry, Iterator[bytes]]]:
-        """Hand out the same with zeros where a file ends too soon, for a stream that has told its size already."""
-        for entry, content in self.contents():
-            yield entry, _filled(entry.size, content)
-
-    def _scan(self) -> list[Entry]:
-        first = describe(self._root, ".")
-        if first is None:
-            raise RefusedError(f"{shown(self._root)} is neither a file nor a folder")
-        below: list[Entry] = []
-        waiting = ["."] if first.kind == "folder" else []
-        while waiting:
-            for name in self._list(waiting.pop()):
-                entry = self._described(name)
-                if entry is not None:
-                    below.append(entry)
-                    if entry.kind == "folder":
-                        waiting.append(name)
-        total = first.size + sum(entry.size for entry in below)
-        return [first._replace(total=total), *sorted(below)]
-
-    def _list(self, folder: str) -> list[str]:
-        try:
-            names = os.listdir(self._path(folder))
-        except OSError as error:
-            self._leave(folder, str(error.strerror))
-            return []
-        return names if folder == "." else [f"{folder}/{name}" for name in names]
-
-    def _described(self, name: str) -> Entry | None:
-        try:
-            entry = describe(self._root, name)
-        except (RefusedError, OSError):
-            entry = None
-        if entry is None:
-            self._leave(name, "")
-        return entry
-
-    def _leave(self, name: str, why: str) -> None:
-        if name == ".":
-            raise RefusedError(f"{shown(self._root)} cannot be read: {why}")
-        self.left.append(name)
-
     def _file(self, entry: Entry) -> Iterator[tuple[Entry, Iterator[bytes]]]:
         try:
-            file = os.open(self._path(entry.name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            file = read_file(self._root, entry.name)
         except OSError as error:
-            self._leave(entry.name, str(error.strerror))
+            self._leave(entry.name, error)
             return
         try:
-            info = os.fstat(file)
-            if stat.S_ISREG(info.st_mode):
-                entry = entry._replace(size=min(entry.size, info.st_size))
-                yield entry, self._content(entry, file)
-            else:
-                self._leave(entry.name, "it is no file any more")
+            entry = entry._replace(size=min(entry.size, os.fstat(file).st_size))
+            yield entry, self._content(entry, file)
         finally:
             os.close(file)
 
@@ -122,44 +162,43 @@ class Leaving:
         left = entry.size
         while left:
             try:
-                chunk, why = os.read(file, min(left, CHUNK)), "it became shorter meanwhile"
+                chunk = os.read(file, min(left, CHUNK))
             except OSError as error:
-                chunk, why = b"", str(error.strerror)
+                self._leave(entry.name, error)
+                raise BrokenOffError(entry.name) from error
             if not chunk:
-                self._leave(entry.name, why)
+                self._leave(entry.name, OSError("it became shorter meanwhile"))
                 raise BrokenOffError(entry.name)
             left -= len(chunk)
             yield chunk
 
-    def _path(self, name: str) -> str:
-        return self._root if name == "." else os.path.join(self._root, name)
+    def _leave(self, name: str, error: OSError) -> None:
+        if name == ".":
+            raise RefusedError(f"{shown(self._root)} cannot be read: {error.strerror or error}")
+        self.left.append(name)
 
 
-def _filled(size: int, content: Iterator[bytes]) -> Iterator[bytes]:
-    left = size
+def _names(root: str, folder: str, leave: Callable[[str], object]) -> Iterator[str]:
     try:
-        for chunk in content:
-            left -= len(chunk)
-            yield chunk
-    except BrokenOffError:
-        while left:
-            zeros = bytes(min(left, CHUNK))
-            left -= len(zeros)
-            yield zeros
+        names = os.listdir(_path(root, folder))
+    except OSError as error:
+        if folder == ".":
+            raise RefusedError(f"{shown(root)} cannot be read: {error.strerror}") from error
+        leave(folder)
+        return iter(())
+    names.sort()
+    return iter(names) if folder == "." else (f"{folder}/{name}" for name in names)
 
 
-def main(source: str) -> int:
-    """Write the tree there to standard output, and behind it as JSON what was left behind; return the exit code."""
-    root = os.path.realpath(source)
-    if not os.path.lexists(root):
-        return ABSENT
+def _described(root: str, name: str, leave: Callable[[str], object]) -> Entry | None:
     try:
-        with open(1, "wb", buffering=CHUNK, closefd=False) as out:
-            leaving = Leaving(root)
-            pack(leaving.filled(), out.write, lambda _: None)
-            out.write(json.dumps(sorted(leaving.left)).encode())
-    except (RefusedError, OSError) as error:
-        # What is still buffered is sent now, but the end of the stream is not: nobody takes it for whole.
-        print(getattr(error, "strerror", None) or error, file=sys.stderr)
-        return REFUSED
-    return 0
+        entry = describe(root, name)
+    except (RefusedError, OSError):
+        entry = None
+    if entry is None:
+        leave(name)
+    return entry
+
+
+def _path(root: str, name: str) -> str:
+    return root if name == "." else os.path.join(root, name)

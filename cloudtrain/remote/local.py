@@ -13,13 +13,13 @@ from typing import IO, Self
 
 from ..model.errors import HostUnreachableError, RemoteFileError, TransferError
 from . import file_there
-from .archive import Counter, arriving, described, refused
+from .arrival import Counter, arriving, described, refused
 from .base import Completed, OnBytes
+from .entry_there import RefusedError, shown, with_content
 from .fileset import FileSet
 from .foreground import run_in_foreground
 from .landing_there import Landing
 from .leaving_there import BrokenOffError, Leaving
-from .tar_there import RefusedError, shown, with_content
 
 _CHUNK = 1 << 16
 _TAIL = 2000

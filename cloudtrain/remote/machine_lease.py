@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ..model.errors import RemoteError
 from ..model.lease import GuestEnd
 from ..model.plain import from_plain
-from .tar_there import shown
+from .entry_there import shown
 
 _MOMENTS = ("deadline", "issued_at", "ends_at")
 _WAITS = ("idle_timeout_s", "stall_timeout_s", "finish_grace_s")

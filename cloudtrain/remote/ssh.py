@@ -15,20 +15,21 @@ from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Self
 
-from ..model.errors import HostUnreachableError, RemoteError, RemoteFileError, TransferError
+from ..model.errors import HostUnreachableError, RemoteError, RemoteFileError
 from ..model.instance import SshEndpoint
-from .archive import unpack_tar, write_tar
+from . import agent_source, transfer
 from .base import Completed, OnBytes
+from .crew import Line
+from .entry_there import shown
 from .fileset import FileSet
 from .foreground import run_in_foreground
-from .leaving_there import ABSENT
 from .local import failed
 from .runner_there import OUT
 from .ssh_connection import SshConnection
-from .ssh_talk import Feed, Sink, Talk, talking
-from .tar_there import shown
+from .ssh_talk import Feed, Talk, talking
+from .wire import Client
 
 _MOST_OUTPUT = 5 << 28
 _TAIL = 2000
@@ -115,33 +116,12 @@ class SshRemote:
         return done.stdout
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
-        """Send files as one tar stream; a machine's own Python puts each under its name when it is whole."""
-        source = _source("tar_there", "landing_there")
-
-        def feed(out: Sink) -> None:
-            out.write(source)
-            write_tar(files, cast(BinaryIO, out), on_bytes)
-
-        said = [b"", b""]
-        with self._talk(self._script(source, str(self.home / destination)), feed) as talk:
-            for kind, content in talk.frames():
-                said[kind != OUT] = (said[kind != OUT] + content)[-_TAIL:]
-        if talk.exit_code or said[0].strip() != str(len(files.entries)).encode():
-            raise TransferError(f"Not everything arrived: {_tail(said[1])}", "Make room there, then try again.")
+        """Send what the machine has not; it puts each file under its name when it is whole."""
+        transfer.push(self._line(), files, str(self.home / destination), on_bytes)
 
     def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
-        """Receive a file or folder as one tar stream, which is trusted in nothing; return what was left behind."""
-        script = _source("tar_there", "leaving_there")
-        with self._talk(self._script(script, str(self.home / source)), lambda out: out.write(script)) as talk:
-            arriving = _Arriving(talk)
-            try:
-                return unpack_tar(cast(BinaryIO, arriving), destination, on_bytes)
-            except TransferError as error:
-                if talk.exit_code == ABSENT:
-                    raise RemoteFileError(f"There is no {shown(str(source))}") from error
-                if talk.exit_code:
-                    raise TransferError(f"{shown(str(source))} cannot come here: {_tail(arriving.said)}", error.hint) from error
-                raise
+        """Fetch a file or folder; the machine is trusted in nothing. Return what was left behind."""
+        return transfer.pull(self._line(), str(self.home / source), destination, on_bytes)
 
     def close(self) -> None:
         """Let the connection go. A later call opens a new one."""
@@ -183,10 +163,17 @@ class SshRemote:
         client = self._connection.client([shlex.join(["exec", self.python, *_PYTHON_FLAGS, start])], "-T")
         return talking(client, runner, {"argv": list(argv), "cwd": str(self.home)}, feed, self._connection.error)
 
+    def _line(self) -> Line:
+        command = [shlex.join(["exec", self.python, *_PYTHON_FLAGS, agent_source.start()[0]])]
+        return Line(
+            open_first=lambda: Client(self._connection.client(command, "-T")),
+            open_another=lambda: Client(self._connection.separate_client(command, "-T")),
+            translate=self._connection.error,
+        )
+
     def _script(self, source: bytes, *arguments: str) -> list[str]:
         """Return the command that runs `source`, to be sent ahead of its standard input, and calls its `main`."""
-        read = f"sys.stdin.buffer.read({len(source)}).split(b'\\0')"
-        start = f"import sys\nfor part in {read}: exec(part, globals())\nsys.exit(main(*sys.argv[1:]))"
+        start = f"import sys\nexec(sys.stdin.buffer.read({len(source)}), globals())\nsys.exit(main(*sys.argv[1:]))"
         return [self.python, *_PYTHON_FLAGS, start, *arguments]
 
 
@@ -195,30 +182,6 @@ class _Machine:
     home: PurePosixPath
     cache: PurePosixPath
     python: str
-
-
-class _Arriving:
-    """A conversation's output as a file to read from. Error output is kept in `said`, its end at least."""
-
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
-        self._frames = talk.frames()
-        self._left = memoryview(b"")
-        self.said = b""
-
-    def read(self, size: int) -> bytes:
-        while not self._left:
-            kind, content = next(self._frames, (OUT, b""))
-            if kind != OUT:
-                self.said = (self.said + content)[-_TAIL:]
-            elif not content and self._talk.exit_code:
-                raise TransferError("What was sent broke off", "Try again.")
-            elif not content:
-                return b""
-            else:
-                self._left = memoryview(content)
-        piece, self._left = self._left[:size], self._left[size:]
-        return bytes(piece)
 
 
 def _output(talk: Talk, argv: Sequence[str]) -> Iterator[bytes]:
@@ -233,11 +196,9 @@ def _output(talk: Talk, argv: Sequence[str]) -> Iterator[bytes]:
 
 
 @cache
-def _source(*names: str) -> bytes:
-    """Return the source of our files for the machine, NUL between them; there they share one namespace."""
-    texts = [(resources.files(__package__) / f"{name}.py").read_text("utf-8") for name in names]
-    lines = ["\n".join(line for line in text.split("\n") if not line.startswith("from .")) for text in texts]
-    return "\0".join(lines).encode()
+def _source(name: str) -> bytes:
+    """Return the source of one of our files for the machine."""
+    return (resources.files(__package__) / f"{name}.py").read_bytes()
 
 
 def _tail(said: bytes) -> str:

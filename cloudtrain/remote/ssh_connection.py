@@ -36,6 +36,13 @@ class SshConnection:
         """
         return [*self._open("yes"), *flags, *destination(self._endpoint), *command]
 
+    def separate_client(self, command: Sequence[str], *flags: str) -> list[str]:
+        """Return the same over a connection of its own, which no person is asked for anything.
+
+        One connection carries no more than its window per round trip, whatever the line could.
+        """
+        return [*self._open("yes"), "-S", "none", *flags, *destination(self._endpoint), *command]
+
     def client_for_person(self, command: Sequence[str]) -> list[str]:
         """Return the same for a person at a terminal, who may be asked for a key's passphrase."""
         at_terminal = sys.stdin.isatty()

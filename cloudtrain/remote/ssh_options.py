@@ -106,8 +106,9 @@ def _pinned(endpoint: SshEndpoint, folder: Path, batch: str) -> list[str]:
 def _preferred(timeout_s: float) -> list[str]:
     return [
         f"ConnectTimeout={max(1, round(timeout_s))}",
-        "ServerAliveInterval=10",
-        "ServerAliveCountMax=3",
+        # A line that says nothing is given up after (4 + 1) x 5 s.
+        "ServerAliveInterval=5",
+        "ServerAliveCountMax=4",
         "Ciphers=^aes128-gcm@openssh.com",
     ]
 

@@ -1,0 +1,136 @@
+"""The streams of one transfer: one to begin with, more when measuring says so, fewer when one breaks."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .frames_there import Frame
+from .pace import MOST_STREAMS, Pace, Seen
+from .stream import Stream
+from .wire import Wire
+from .work import Work
+
+_TICK_S = 0.1
+
+
+class Peer(Protocol):
+    """An agent that was sent for; `wire` leads to it."""
+
+    wire: Wire
+    first_bytes: bytes
+
+    def last_words(self) -> str:
+        """Return what was said against it, once the stream has ended."""
+        ...
+
+    def close(self) -> None:
+        """Let it go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How agents are reached.
+
+    Attributes:
+        open_first: over the connection that stands.
+        open_another: over a connection of its own.
+        translate: what it means when a client gives up with these words.
+    """
+
+    open_first: Callable[[], Peer]
+    open_another: Callable[[], Peer]
+    translate: Callable[[str], Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the agents are for.
+
+    Attributes:
+        order: told to each agent first.
+        most_under_way: bytes that may be asked for on one stream before the answer to the first is there.
+        refuse: the error for an agent that says it failed.
+    """
+
+    order: object
+    most_under_way: int
+    refuse: Callable[[Frame], Exception]
+
+
+class Crew:
+    """Works on one `Work`. Enter it, `run` it as often as there is something new to do, leave it."""
+
+    def __init__(self, line: Line, task: Task, work: Work) -> None:
+        self._line = line
+        self._task = task
+        self._work = work
+        self._members: list[tuple[Peer, Stream]] = []
+        self._asked_for = 1
+        self._pace = Pace()
+
+    def __enter__(self) -> "Crew":
+        self._add(self._line.open_first())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._work.end()
+        for peer, _stream in self._members:
+            peer.wire.end()
+        for peer, stream in self._members:
+            stream.join()
+            peer.close()
+
+    @property
+    def streams(self) -> int:
+        """How many streams were opened so far."""
+        return len(self._members)
+
+    def run(self, left: Callable[[], int], on_tick: Callable[[], object]) -> None:
+        """Return when all is done; `left` says how many bytes are to come, `on_tick` is called now and then.
+
+        Raises:
+            Exception: what made the work fail, or the first stream break.
+        """
+        while not self._work.is_done():
+            with self._work.changed:
+                if self._work.error is None and not self._work.is_done():
+                    self._work.changed.wait(_TICK_S)
+            on_tick()
+            self._raise_what_failed()
+            self._look_at_pace(left())
+        self._raise_what_failed()
+        on_tick()
+
+    def _raise_what_failed(self) -> None:
+        peer, first = self._members[0]
+        if self._work.error is not None:
+            raise self._work.error
+        if isinstance(first.error, (EOFError, OSError)):
+            raise self._line.translate(peer.last_words()) from first.error
+        if first.error is not None:
+            raise first.error
+
+    def _look_at_pace(self, left: int) -> None:
+        streams = [stream for _, stream in self._members]
+        seen = Seen(
+            time.monotonic(),
+            sum(stream.carried for stream in streams),
+            left,
+            max(1, sum(stream.is_ready and stream.error is None for stream in streams)),
+            streams[0].rtt_s,
+            sum(stream.busy_s for stream in streams),
+            streams[0].cores,
+        )
+        wanted = self._pace.wanted(seen)
+        for _ in range(self._asked_for, min(wanted, MOST_STREAMS)):
+            self._asked_for += 1
+            with contextlib.suppress(OSError):  # one stream fewer is slower, and nothing else
+                self._add(self._line.open_another())
+
+    def _add(self, peer: Peer) -> None:
+        stream = Stream(peer.wire, self._work, self._task.most_under_way, self._task.refuse)
+        self._members.append((peer, stream))
+        stream.start(peer.first_bytes, self._task.order)

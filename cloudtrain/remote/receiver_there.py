@@ -1,0 +1,167 @@
+# This file also runs on the machine, on Python 3.8, over names that need not be text: os, not pathlib; and zip
+# knows no strict= there.
+# ruff: noqa: B905, PTH101, PTH115, PTH118, PTH119
+"""Carry out what the sender of files asks for: look what is there, put what is missing, prove, finish, remove.
+
+Standard library only, Python 3.8 or newer; its source travels to the machine. Several of these, one per stream, may fill the
+same folder: none remembers anything that another would have to know.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .entry_there import Entry, RefusedError, shown
+from .frames_there import BATCH, CHECK, CHUNK, DIGEST, DONE, FORGET, PROVE, REMOVE, SEAL, TOUCH, WHOLE, Frame
+from .landing_there import Landing
+from .leaving_there import digest_of
+from .manifest_there import HAVE, SAME_SECOND, SEND, TOUCH_ONLY, check_name, unpack_block
+from .part_there import LARGE, Part
+
+Answers = Iterable["tuple[int, object, bytes]"]
+
+
+class Receiver:
+    """Fills one folder."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._landing = Landing(root)
+        self.verbs = {
+            CHECK: self._check,
+            BATCH: self._batch,
+            CHUNK: self._chunk,
+            PROVE: self._prove,
+            WHOLE: self._whole,
+            TOUCH: self._touch,
+            DIGEST: self._digest,
+            SEAL: self._seal,
+            FORGET: self._forget,
+            REMOVE: self._remove,
+        }
+
+    def _check(self, frame: Frame) -> Answers:
+        """Tell of each entry whether it must be sent, and of large files which chunks are claimed to be here."""
+        self._landing.folder(".")
+        states = bytearray()
+        claims = {}
+        for index, entry in enumerate(unpack_block(frame.body)):
+            check_name(entry.name)
+            state = self._state(entry)
+            states.append(state)
+            if state == SEND and entry.kind == "file":
+                self._landing.parent(entry.name)
+                claimed = Part(self._landing, entry).claimed() if entry.size > LARGE else []
+                if claimed:
+                    claims[str(index)] = list(_ranges(claimed))
+        yield DONE, claims, bytes(states)
+
+    def _state(self, entry: Entry) -> int:
+        if not self._landing.is_reached(entry.name):
+            return SEND
+        path = self._landing.path(entry.name)
+        try:
+            info = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return SEND
+        if entry.kind == "file" and stat.S_ISREG(info.st_mode):
+            return _file_state(entry, info)
+        if entry.kind == "folder" and stat.S_ISDIR(info.st_mode):
+            is_same = (info.st_mode & 0o777, info.st_mtime_ns) == (entry.mode & 0o777 | 0o700, entry.mtime_ns)
+            return HAVE if is_same else SEND
+        if entry.kind == "link" and stat.S_ISLNK(info.st_mode):
+            return HAVE if os.readlink(path) == entry.target else SEND
+        return SEND
+
+    def _batch(self, frame: Frame) -> Answers:
+        content = memoryview(frame.body)
+        for entry in entries_of(frame.words):
+            self._landing.file(entry, [bytes(content[: entry.size])])
+            content = content[entry.size :]
+        if content:
+            raise RefusedError("the stream is damaged: more content than files")
+        yield DONE, None, b""
+
+    def _chunk(self, frame: Frame) -> Answers:
+        *columns, index = frame.words
+        Part(self._landing, _entry(*columns)).write(_number(index), frame.body, frame.digest)
+        yield DONE, None, b""
+
+    def _prove(self, frame: Frame) -> Answers:
+        *columns, indices = frame.words
+        yield DONE, Part(self._landing, _entry(*columns)).prove(map(_number, indices)), b""
+
+    def _whole(self, frame: Frame) -> Answers:
+        Part(self._landing, _entry(*frame.words)).finish()
+        yield DONE, None, b""
+
+    def _forget(self, frame: Frame) -> Answers:
+        Part(self._landing, _entry(*frame.words)).forget()
+        yield DONE, None, b""
+
+    def _touch(self, frame: Frame) -> Answers:
+        for entry in entries_of(frame.words):
+            path = os.path.join(self._landing.parent(entry.name), os.path.basename(entry.name))
+            os.chmod(path, entry.mode & 0o777)
+            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+        yield DONE, None, b""
+
+    def _digest(self, frame: Frame) -> Answers:
+        check_name(frame.words)
+        yield DONE, digest_of(self._root, frame.words), b""
+
+    def _seal(self, frame: Frame) -> Answers:
+        """Make links, or give folders their mode and time: what comes when every file is in its place."""
+        for entry in unpack_block(frame.body):
+            check_name(entry.name)
+            if entry.kind == "link":
+                self._landing.link(entry)
+            else:
+                self._landing.settle(entry)
+        yield DONE, None, b""
+
+    def _remove(self, frame: Frame) -> Answers:
+        for name in frame.words:
+            check_name(name)
+            self._landing.remove(name)
+        yield DONE, None, b""
+
+
+def entries_of(words: Any) -> Iterator[Entry]:
+    """Hand out the files of a batch; its columns are names, sizes, modes and times."""
+    names, sizes, modes, mtimes = words
+    for columns in zip(names, sizes, modes, mtimes):
+        yield _entry(*columns)
+
+
+def _entry(name: object, size: object, mode: object, mtime_ns: object) -> Entry:
+    check_name(name)
+    if type(size) is not int or type(mode) is not int or type(mtime_ns) is not int:
+        raise RefusedError(f"{shown(str(name))} comes without its size, mode or time")
+    return Entry(str(name), "file", size, mode & 0o777, mtime_ns)
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise RefusedError(f"the stream is damaged: {shown(str(value))} is no number")
+    return value
+
+
+def _file_state(entry: Entry, info: os.stat_result) -> int:
+    if info.st_size != entry.size:
+        return SEND
+    if info.st_mtime_ns != entry.mtime_ns:
+        return SAME_SECOND if info.st_mtime_ns // 10**9 == entry.mtime_ns // 10**9 else SEND
+    return HAVE if info.st_mode & 0o7777 == entry.mode else TOUCH_ONLY
+
+
+def _ranges(numbers: list[int]) -> Iterator[list[int]]:
+    """Hand out runs of numbers as [first, behind the last]."""
+    start = numbers[0]
+    for before, number in zip(numbers, [*numbers[1:], -1]):
+        if number != before + 1:
+            yield [start, before + 1]
+            start = number

@@ -1,0 +1,122 @@
+"""Remove from the machine what a file set does not have: only when somebody asks for it, never as part of a push."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ..model.errors import RemoteFileError, TransferError
+from .agent_there import ABSENT
+from .crew import Crew, Line, Task
+from .entry_there import RefusedError, shown
+from .fileset import FileSet
+from .frames_there import LIST, LISTED, REMOVE, Frame, inflate
+from .manifest_there import Guard, unpack_block
+from .work import Item, Work
+
+_MOST_TOLD = 1 << 26
+_AT_ONCE = 1000
+
+
+def others(line: Line, files: FileSet, destination: str) -> tuple[str, ...]:
+    """Return what stands below `destination` and is not in the set: names of folders without what is in them.
+
+    A file that stands in the set's name as another kind counts as there: a push replaces it.
+
+    Raises:
+        TransferError: it cannot be listed.
+        HostUnreachableError: the line broke.
+    """
+    listing = _Listing(_with_parents(files))
+    try:
+        _run(line, ["take", destination], iter([listing]))
+    except RemoteFileError:
+        return ()
+    return tuple(listing.found)
+
+
+def remove(line: Line, names: tuple[str, ...], destination: str) -> None:
+    """Remove these below `destination`, folders with all that is in them; what is gone already is no error.
+
+    Raises:
+        TransferError: something could not be removed.
+        HostUnreachableError: the line broke.
+    """
+    lots = (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+    _run(line, ["put", destination], map(_Removal, lots))
+
+
+def _run(line: Line, order: list[str], items: Iterator[Item]) -> None:
+    work = Work(items)
+    try:
+        with Crew(line, Task(order, 0, _refuse), work) as crew:
+            crew.run(_nothing, _nothing)
+    except RefusedError as error:
+        raise TransferError(f"The machine cannot be cleared: {error}") from error
+
+
+def _nothing() -> int:
+    return 0
+
+
+def _refuse(frame: Frame) -> Exception:
+    why, kind = frame.words if isinstance(frame.words, list) and len(frame.words) == 2 else ("", "")
+    if kind == ABSENT:
+        return RemoteFileError("It is not there")
+    return TransferError(f"The machine cannot be cleared: {shown(str(why))}")
+
+
+def _with_parents(files: FileSet) -> Callable[[str], bool]:
+    names = {entry.name for entry in files.entries}
+    for entry in files.entries:
+        parent = entry.name.rpartition("/")[0]
+        while parent and parent not in names:
+            names.add(parent)
+            parent = parent.rpartition("/")[0]
+    return names.__contains__
+
+
+@dataclass(slots=True)
+class _Listing:
+    """Asks what is there, and keeps the names that are not wanted."""
+
+    is_wanted: Callable[[str], bool]
+    found: list[str] = field(default_factory=list)
+    guard: Guard = field(default_factory=Guard)
+    weight: int = 0
+
+    def ask(self) -> tuple[int, object, bytes]:
+        return LIST, None, b""
+
+    def answer(self, frame: Frame) -> bool:
+        if frame.kind == LISTED:
+            for entry in unpack_block(frame.body):
+                self.guard.check(entry)
+                self._look_at(entry.name)
+            return False
+        told = json.loads(inflate(frame.body, _MOST_TOLD))
+        if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
+            raise RefusedError("what it leaves out are no names")
+        for name in told:  # sockets and the like, and links that lead out
+            self._look_at(name)
+        return True
+
+    def _look_at(self, name: str) -> None:
+        if name != "." and not self.is_wanted(name) and not self._is_below_found(name):
+            self.found.append(name)
+
+    def _is_below_found(self, name: str) -> bool:
+        return bool(self.found) and name.startswith(self.found[-1] + "/")
+
+
+@dataclass(slots=True)
+class _Removal:
+    """Has names removed."""
+
+    names: tuple[str, ...]
+    weight: int = 0
+
+    def ask(self) -> tuple[int, object, bytes]:
+        return REMOVE, list(self.names), b""
+
+    def answer(self, _: Frame) -> bool:
+        return True

@@ -1,0 +1,252 @@
+"""What a push asks of the machine: which files it has, and then to take those that it has not."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..model.errors import TransferError
+from .counting import Counting
+from .entry_there import Entry, RefusedError, describe, shown
+from .fileset import FileSet
+from .frames_there import BATCH, CHECK, DIGEST, SEAL, TOUCH, Frame
+from .leaving_there import digest_of, read_steadily
+from .manifest_there import HAVE, SAME_SECOND, TOUCH_ONLY, blocks, pack_block, unpack_block
+from .part_there import LARGE
+from .upload import Upload
+from .work import Item, Work
+
+Question = tuple[int, object, bytes]
+Columns = tuple[list[str], list[int], list[int], list[int]]
+
+_BATCH_BYTES = 1 << 20
+_BATCH_FILES = 1000
+_MOST_NAMED = 5
+
+
+class Push:
+    """Brings one file set below one folder of the machine."""
+
+    def __init__(self, files: FileSet, counting: Counting) -> None:
+        self.root = str(files.root)
+        self.counting = counting
+        self.work = Work(self._checks())
+        self._files = files
+        self._problems: dict[str, str] = {}
+        self._is_changing = False
+
+    def seals(self) -> Iterator[Item]:
+        """Hand out what comes last: links, then folders, unless nothing has changed there."""
+        for kind in ("link", "folder") if self._is_changing else ():
+            for _, block in blocks(self._described(kind)):
+                yield Told(SEAL, None, block)
+
+    def raise_problems(self) -> None:
+        """Raise TransferError naming what could not be sent, if there was something."""
+        if self._problems:
+            named = [f"{shown(name)} {why}" for name, why in sorted(self._problems.items())]
+            more = f", and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+            raise TransferError(
+                f"Not everything was sent: {'; '.join(named[:_MOST_NAMED])}{more}",
+                "Let it rest, then try again: what has arrived is kept.",
+            )
+
+    def leave(self, name: str, why: str) -> None:
+        """Note that a file stays behind."""
+        self._problems[name] = why
+
+    def expand(self, block: bytes, states: bytes, claims: dict[str, list[list[int]]]) -> Iterator[Item]:
+        """Hand out what a block's answer asks for."""
+        batch: list[Entry] = []
+        weight = 0
+        for index, (entry, state) in enumerate(zip(unpack_block(block), states, strict=True)):
+            if entry.kind != "file" or state == HAVE:
+                self.counting.add(entry.size)
+            elif state == TOUCH_ONLY:
+                yield Touch(self, entry)
+            elif state == SAME_SECOND:
+                yield Compare(self, entry)
+            elif entry.size > LARGE:
+                yield from Upload(self, entry, claims.get(str(index), [])).items()
+            else:
+                batch.append(entry)
+                weight += entry.size
+            if weight >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
+                yield Batch(self, batch, weight)
+                batch, weight = [], 0
+        if batch:
+            yield Batch(self, batch, weight)
+
+    def send(self, entry: Entry, tries: int = 1) -> Iterator[Item]:
+        """Hand out what sends one file, whatever is there; `tries` counts how often it was begun."""
+        if entry.size > LARGE:
+            yield from Upload(self, entry, [], tries).items()
+        else:
+            yield Batch(self, [entry], entry.size)
+
+    def note_change(self) -> None:
+        """Note that the machine's tree is not what it was."""
+        self._is_changing = True
+
+    def _checks(self) -> Iterator[Item]:
+        yield Check(self, pack_block([]), 0, 0)  # so that there is a folder even for nothing
+        for lot, block in blocks(self._described("")):
+            yield Check(self, block, len(lot), sum(entry.size for entry in lot))
+
+    def _described(self, kind: str) -> Iterator[Entry]:
+        """Hand out the entries (of one kind, or all) as they stand on the disk now."""
+        for counted in self._files.entries:
+            if kind and counted.kind != kind:
+                continue
+            try:
+                entry = describe(self.root, counted.name)
+            except RefusedError as error:
+                self.leave(counted.name, f"does not travel: {error}")
+                continue
+            except OSError as error:
+                self.leave(counted.name, f"cannot be read: {error.strerror}")
+                continue
+            if entry is None or entry.kind != counted.kind:
+                self.leave(counted.name, f"is no longer the {counted.kind} it was")
+            else:
+                yield entry
+
+
+@dataclass(slots=True)
+class Told:
+    """Something the machine is told, and only says that it is done."""
+
+    kind: int
+    words: object
+    body: bytes = b""
+    weight: int = 0
+
+    def ask(self) -> Question:
+        """Return it."""
+        return self.kind, self.words, self.body
+
+    def answer(self, _: Frame) -> bool:
+        """Take the receipt."""
+        return True
+
+
+@dataclass(slots=True)
+class Check:
+    """Asks what is there already of a block of `count` entries, `size` bytes in all."""
+
+    push: Push
+    block: bytes
+    count: int
+    size: int
+    weight: int = 0
+
+    def ask(self) -> Question:
+        """Return the block."""
+        return CHECK, None, self.block
+
+    def answer(self, frame: Frame) -> bool:
+        """Add what is asked for to the work."""
+        if not any(frame.body) and len(frame.body) == self.count:
+            self.push.counting.add(self.size)
+            return True
+        self.push.note_change()
+        self.push.work.add(self.push.expand(self.block, frame.body, frame.words))
+        return True
+
+
+@dataclass(slots=True)
+class Batch:
+    """Sends small files, several at once, each as it stands when it is read."""
+
+    push: Push
+    entries: Sequence[Entry]
+    weight: int
+    large: list[Entry] = field(default_factory=list)
+
+    def ask(self) -> Question | None:
+        """Read the files; those that changed are read again, those that never rest stay behind."""
+        found = list(self._read())
+        if not found:
+            self._count()
+            return None
+        entries = [entry for entry, _ in found]
+        return BATCH, columns(entries), b"".join([content for _, content in found])
+
+    def answer(self, _: Frame) -> bool:
+        """Count them."""
+        self._count()
+        return True
+
+    def _count(self) -> None:
+        for entry in self.large:  # they were small when they were counted
+            self.push.work.add(self.push.send(entry))
+        self.push.counting.add(self.weight - sum(min(entry.size, LARGE) for entry in self.large))
+
+    def _read(self) -> Iterator[tuple[Entry, bytes]]:
+        self.large = []
+        for entry in self.entries:
+            try:
+                found = read_steadily(self.push.root, entry.name, LARGE, _is_same)
+            except OSError as error:
+                self.push.leave(entry.name, f"cannot be read: {error.strerror or error}")
+                continue
+            if found is None:
+                self.push.leave(entry.name, "changed while it was read")
+                continue
+            info, content = found
+            now = Entry(entry.name, "file", info.st_size, info.st_mode & 0o777, info.st_mtime_ns)
+            if now.size > LARGE:
+                self.large.append(now)
+            else:
+                yield now, content
+
+
+@dataclass(slots=True)
+class Touch:
+    """Corrects mode and time where the content is right."""
+
+    push: Push
+    entry: Entry
+    weight: int = 0
+
+    def ask(self) -> Question:
+        """Return the file's new mode and time."""
+        return TOUCH, columns([self.entry]), b""
+
+    def answer(self, _: Frame) -> bool:
+        """Count it."""
+        self.push.counting.add(self.entry.size)
+        return True
+
+
+@dataclass(slots=True)
+class Compare:
+    """Compares contents where the times agree to the second alone: many tools and disks cut off the rest."""
+
+    push: Push
+    entry: Entry
+    weight: int = 0
+
+    def ask(self) -> Question:
+        """Ask for the content's digest there."""
+        return DIGEST, self.entry.name, b""
+
+    def answer(self, frame: Frame) -> bool:
+        """Correct the time where the content is the same, and send the file where it is not."""
+        is_same = frame.words and frame.words == digest_of(self.push.root, self.entry.name)
+        self.push.work.add(iter([Touch(self.push, self.entry)]) if is_same else self.push.send(self.entry))
+        return True
+
+
+def columns(entries: Iterable[Entry]) -> Columns:
+    """Return files as a batch names them."""
+    rows = list(entries)
+    return (
+        [entry.name for entry in rows],
+        [entry.size for entry in rows],
+        [entry.mode for entry in rows],
+        [entry.mtime_ns for entry in rows],
+    )
+
+
+def _is_same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)

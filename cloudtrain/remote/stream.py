@@ -1,0 +1,168 @@
+"""One agent at work: a thread that asks, a thread that hears the answers, and what is under way between them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from ..model.errors import CloudtrainError, TransferError
+from .entry_there import RefusedError
+from .frames_there import BEAT, DONE, FAILED, HELLO, LISTED, ORDER, PING, PONG, Frame, Squeezer, encode
+from .wire import Wire
+from .work import Item, Work
+
+_PINGS = 5
+_MOST_ITEMS = 48
+
+
+class Stream:
+    """Carries a work's items over one wire until there are no more.
+
+    Attributes:
+        is_ready: the agent has spoken.
+        rtt_s: the shortest time a ping took; None while unknown.
+        cores: how many the machine has.
+        busy_s: how long the agent says it worked on what it was given.
+        carried: bytes on the line that were answered for, either way.
+        error: why the wire broke, if it did.
+    """
+
+    def __init__(self, wire: Wire, work: Work, most_under_way: int, refuse: Callable[[Frame], Exception]) -> None:
+        self.is_ready = False
+        self.rtt_s: float | None = None
+        self.cores = 1
+        self.busy_s = 0.0
+        self.carried = 0
+        self.error: Exception | None = None
+        self._wire = wire
+        self._work = work
+        self._refuse = refuse
+        self._most = most_under_way
+        self._under_way: deque[Item] = deque()
+        self._sent: deque[int] = deque()
+        self._weight = 0
+        self._squeezer = Squeezer(time.monotonic)
+        self._pings = 0
+        self._is_ping_due = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self, first_bytes: bytes, order: object) -> None:
+        """Send the agent over, tell it what it is for, and begin."""
+        self._threads = [
+            threading.Thread(target=self._ask, args=(first_bytes, order), daemon=True),
+            threading.Thread(target=self._hear, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Wait until both threads have ended; the wire must have been ended before."""
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, first_bytes: bytes, order: object) -> None:
+        try:
+            self._wire.send([first_bytes, *encode(ORDER, order)])
+            while (item := self._work.take(self._is_free)) is not None:
+                self._ask_one(item)
+        except OSError:
+            return  # whoever hears the answers learns what became of the wire
+
+    def _ask_one(self, item: Item) -> None:
+        try:
+            question = item.ask()
+        except Exception as error:
+            self._work.fail(error)
+            return
+        if question is None:
+            self._work.finished()
+            return
+        kind, words, body = question
+        deflated = self._squeezer.squeeze(body) if body else None
+        with self._work.changed:
+            if self.error is not None:
+                self._work.give_back([item])
+                return
+            self._under_way.append(item)
+            self._sent.append(len(body if deflated is None else deflated))
+            self._weight += item.weight
+        if self._is_ping_due:
+            self._is_ping_due = False
+            self._wire.send(encode(PING, time.monotonic()))
+        self._squeezer.send(self._wire.send, encode(kind, words, body, deflated=deflated))
+
+    def _is_free(self) -> bool:
+        """Say whether another item may be asked for: two at least are always under way."""
+        if self.error is not None:
+            return False
+        return len(self._under_way) < 2 or (self._weight < self._most and len(self._under_way) < _MOST_ITEMS)
+
+    def _hear(self) -> None:
+        try:
+            self._wire.greet()
+            while True:
+                self._take(self._wire.receive())
+        except (EOFError, OSError) as error:
+            self._broke(error)
+        except CloudtrainError as error:
+            if isinstance(error, TransferError):
+                self._work.fail(error)
+            self._broke(error)
+        except RefusedError as error:
+            self._work.fail(error)
+            self._broke(error)
+        except Exception as error:
+            # Whatever a hostile machine makes of the words ends here.
+            self._work.fail(error)
+            self._broke(error)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == BEAT:
+            return
+        if frame.kind in (HELLO, PONG):
+            self._measure(frame)
+            return
+        with self._work.changed:
+            item = self._under_way[0] if self._under_way else None
+        if item is None or frame.kind not in (DONE, LISTED, FAILED):
+            raise RefusedError("the machine answers what nobody asked")
+        if frame.kind == FAILED:
+            self._work.fail(self._refuse(frame))
+            return
+        try:
+            is_last = item.answer(frame)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RefusedError("the machine's answer makes no sense") from error
+        if is_last:
+            self._finish(item, frame)
+
+    def _finish(self, item: Item, frame: Frame) -> None:
+        with self._work.changed:
+            self._under_way.popleft()
+            self._weight -= item.weight
+            self.carried += self._sent.popleft() + frame.carried
+            if isinstance(frame.words, float) and 0 <= frame.words < 60:
+                self.busy_s += frame.words
+        self._work.finished()
+
+    def _measure(self, frame: Frame) -> None:
+        """Take the time of a ping, and send the next one while they are few and nothing stands in their way."""
+        now = time.monotonic()
+        if frame.kind == HELLO:
+            self.is_ready = True
+            self.cores = frame.words if type(frame.words) is int else 1
+        elif isinstance(frame.words, float) and 0 <= now - frame.words < 60:
+            self.rtt_s = min(self.rtt_s or 60.0, now - frame.words)
+        if self._pings < _PINGS:
+            self._pings += 1
+            # A thread that is sending sends the ping with what comes next; whoever hears must never wait to be heard.
+            self._is_ping_due = not self._wire.send_if_free(encode(PING, now))
+
+    def _broke(self, error: Exception) -> None:
+        with self._work.changed:
+            self.error = error
+            items = list(self._under_way)
+            self._under_way.clear()
+            self._weight = 0
+            self._work.give_back(items)
+        self._wire.end()

@@ -1,0 +1,87 @@
+"""Bring files to a machine and back: at the line's speed, from where it broke, and never half.
+
+One agent at the other end of each stream, our own source sent over the line, answers what this side asks; so this side alone
+decides what is written and under which name. What it asks is in `sending` and `fetching`; who asks is in `crew`.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ..model.errors import RemoteFileError, TransferError
+from .agent_there import ABSENT
+from .arrival import staged
+from .base import OnBytes
+from .counting import Counting
+from .crew import Crew, Line, Task
+from .entry_there import RefusedError, shown
+from .fetching import Pull
+from .fileset import FileSet
+from .frames_there import Frame
+from .manifest_there import Guard
+from .sending import Push
+
+_MOST_SENT_AHEAD = 16 << 20
+_MOST_ASKED_AHEAD = 6 << 20
+
+
+def push(line: Line, files: FileSet, destination: str, on_bytes: OnBytes | None = None) -> None:
+    """Bring files below `destination`; what is there with size and time already stays, and what has arrived is kept.
+
+    Raises:
+        TransferError: not everything arrived.
+        HostUnreachableError: the line broke; calling again goes on where it was.
+    """
+    counting = Counting(files.total_bytes, on_bytes)
+    job = Push(files, counting)
+    task = Task(["put", destination], _MOST_SENT_AHEAD, _not_taken)
+    try:
+        with Crew(line, task, job.work) as crew:
+            crew.run(counting.left, counting.tell)
+            job.work.add(job.seals())
+            crew.run(counting.left, counting.tell)
+    except RefusedError as error:
+        raise TransferError(f"Not everything arrived: {error}", "Try again: what has arrived is kept.") from error
+    job.raise_problems()
+    counting.finish()
+
+
+def pull(line: Line, source: str, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+    """Bring `source` here as `destination`, whole or not at all; return the names of what was left behind.
+
+    What has come when the line breaks is kept beside `destination` under a hidden name, for the next call.
+
+    Raises:
+        RemoteFileError: there is no `source`.
+        TransferError: it did not arrive whole, or was refused.
+        HostUnreachableError: the line broke; calling again goes on where it was.
+    """
+    counting = Counting(0, on_bytes)
+
+    def refuse(frame: Frame) -> Exception:
+        why, kind = _two_words(frame.words)
+        if kind == ABSENT:
+            return RemoteFileError(f"There is no {shown(source)}")
+        return TransferError(f"{shown(source)} cannot come here: {why}", "Nothing was left half done here. Try again.")
+
+    key = hashlib.sha256(f"{source}\0{os.path.abspath(destination)}".encode("utf-8", "surrogateescape")).hexdigest()[:16]  # noqa: PTH100
+    with staged(destination, key) as stage:
+        job = Pull(stage.place, counting, Guard(names_fold=stage.names_fold))
+        with Crew(line, Task(["take", source], _MOST_ASKED_AHEAD, refuse), job.work) as crew:
+            crew.run(lambda: counting.left() or _MOST_ASKED_AHEAD, counting.tell)
+        if stage.is_begun:
+            job.remove_others()
+        job.seal()
+    counting.finish()
+    return tuple(shown(name) for name in sorted(job.left))
+
+
+def _not_taken(frame: Frame) -> Exception:
+    return TransferError(f"Not everything arrived: {_two_words(frame.words)[0]}", "Make room there, then try again.")
+
+
+def _two_words(words: Any) -> tuple[str, str]:
+    if isinstance(words, list) and len(words) == 2 and all(isinstance(word, str) for word in words):
+        return shown(words[0]), words[1]
+    return "it does not say why", ""
