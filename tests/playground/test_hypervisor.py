@@ -287,6 +287,8 @@ def test_a_reboot_keeps_the_address_and_forgets_the_timers(lab: Lab) -> None:
     assert lab.ssh(id, "true").returncode == 0
     lab.hypervisor.advance(600)
     assert lab.told.empty()
+    assert lab.ssh(id, "true").returncode == 0
+    assert b"No scheduled shutdown" in lab.run_in(id, "shutdown --show").stderr
     lab.hypervisor.destroy(id)
 
 

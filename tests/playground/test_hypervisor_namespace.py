@@ -1,5 +1,6 @@
 """What a machine with namespaces has to itself, and that nothing of it stays."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,15 +99,20 @@ def test_its_ssh_server_comes_back_when_everything_was_killed(lab: Lab) -> None:
 
 
 def test_it_reaches_this_computer_and_no_further(lab: Lab, machine: str) -> None:
-    gateway = lab.booted[machine].address.rpartition(".")[0] + ".1"
-    assert gateway == lab.hypervisor.engine.gateway  # type: ignore[attr-defined]
+    gateway = lab.hypervisor.gateway
     routes = lab.run_in(machine, "ip route").stdout.decode().splitlines()
     assert [line.split()[0] for line in routes] == [gateway]
+    with socket.create_server((gateway, 0)) as server:
+        ask = f"import socket; socket.create_connection({server.getsockname()!r}, 10).sendall(b'hello')"
+        assert lab.ssh(machine, f'python3 -c "{ask}"').returncode == 0
+        line, (address, _) = server.accept()
+        with line:
+            assert (line.recv(5), address) == (b"hello", lab.booted[machine].address)
 
 
 def test_hypervisors_side_by_side_have_networks_of_their_own_and_sweep_them(lab: Lab) -> None:
     network = Network()
-    assert network.gateway != lab.hypervisor.engine.gateway  # type: ignore[attr-defined]
+    assert network.gateway != lab.hypervisor.gateway
     link = f"ct{network.gateway.split('.')[2]}-9"
     network.close()
     subprocess.run(["ip", "link", "add", link, "type", "veth", "peer", "name", f"{link}p"], check=True)
@@ -123,3 +129,10 @@ def test_an_image_that_does_not_boot_is_told(lab: Lab, monkeypatch: pytest.Monke
     monkeypatch.undo()
     lab.boot(lab.order("i-broken"))
     lab.hypervisor.destroy("i-broken")
+
+
+def test_the_address_of_a_machine_that_is_off_is_nowhere(lab: Lab) -> None:
+    id = lab.boot(lab.order("i-nowhere"))
+    lab.hypervisor.switch_off(id)
+    assert b"No route to host" in lab.ssh(id, "-o", "LogLevel=INFO", "true").stderr
+    lab.hypervisor.destroy(id)

@@ -70,6 +70,11 @@ class Engine(Protocol):
         """The user id, on this computer, of what counts as root on the machines."""
         ...
 
+    @property
+    def gateway(self) -> str:
+        """This computer's address, as every machine sees it: the way to a cloud double that listens there."""
+        ...
+
     def start(self, order: MachineOrder, address: str | None) -> Running:
         """Start a machine on its disk, which is made when it has none. `address` is what it had; None asks for a new one."""
         ...

@@ -47,6 +47,11 @@ class LocalHypervisor:
         self._switch = Switch(self._timers)
         self._porter = Porter()
 
+    @property
+    def gateway(self) -> str:
+        """This computer's address, as every machine sees it: what listens there can be reached from all of them."""
+        return self.engine.gateway
+
     def boot(self, order: MachineOrder) -> Booted:
         """Boot a machine; see `Hypervisor.boot`. One that runs already is left alone. A machine that was off has a new address.
 

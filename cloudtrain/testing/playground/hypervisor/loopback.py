@@ -33,6 +33,8 @@ _Process = subprocess.Popen[bytes]
 class LoopbackEngine:
     """Starts machines in folders of this user's."""
 
+    gateway = "127.0.0.1"
+
     def __init__(self, directory: Directory, folder: Path, consoles: Path) -> None:
         """Keep the machines' folders in `folder`/machines; sweep what killed hypervisors left in the temp folder."""
         self.root_uid = os.getuid()

@@ -62,7 +62,7 @@ class NamespaceEngine:
 
     @property
     def gateway(self) -> str:
-        """This computer's address, as every machine sees it: the way to a cloud double that listens there."""
+        """This computer's address; see `Engine.gateway`."""
         return self._network.gateway
 
     def start(self, order: MachineOrder, address: str | None) -> "NamespaceMachine":

@@ -8,13 +8,11 @@ import contextlib
 import ctypes
 import json
 import os
-import shutil
 import socket
 import stat
 import subprocess
 import sys
 import time
-import uuid
 from typing import Any
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_MOVE = 1, 2, 4, 8, 32, 4096, 8192
@@ -148,11 +146,13 @@ def _make_run(root: str, config: dict[str, Any]) -> None:
     open(f"{root}/run/utmp", "w").close()  # so that sshd tells `who` who is there
     for file in config["run_files"]:
         _write(root, file)
-    shutil.copy(config["setpriv"], f"{run}/become")
+    with open(config["setpriv"], "rb") as theirs, open(f"{run}/become", "wb") as ours:
+        ours.write(theirs.read())
     os.chown(f"{run}/become", 0, 27)
     os.chmod(f"{run}/become", 0o4750)
     # Each boot has an id of its own on a real machine, and this computer does not boot again.
-    _write(root, {"path": "/run/playground/boot_id", "text": f"{uuid.uuid4()}\n", "mode": 0o444})
+    boot_id = _read("/proc/sys/kernel/random/uuid")
+    _write(root, {"path": "/run/playground/boot_id", "text": boot_id, "mode": 0o444})
     _mount(f"{run}/boot_id", f"{root}/proc/sys/kernel/random/boot_id", None, _MS_BIND)
     if config["has_gpus"]:
         open(f"{root}/dev/nvidiactl", "w").close()
