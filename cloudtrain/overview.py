@@ -1,6 +1,6 @@
 """What exists now, on every provider that was ever used, whatever the ledger believes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,6 +14,9 @@ from .model.spec import MachineSpec
 from .providers.base import Provider
 from .spending import noted, settle_vanished
 from .whereabouts import remember_all, settle_old_launches
+
+KEYS = "keys"
+"""The kind of leftover that lies on this computer."""
 
 
 class Standing(StrEnum):
@@ -70,7 +73,9 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
             if isinstance(error, NotSetUpError) and spec.provider not in used:
                 continue  # A cloud that this computer cannot ask and never did is no news.
             silent.append(Finding(False, spec.provider, f"did not answer: {error.message}", error.hint))
-    return Status(tuple(machines), tuple(tools.ledger.runs(runs)), tuple(silent), tuple(leftovers))
+    # Two configs may name the same machine of one's own.
+    once = {(machine.provider, machine.instance.ref.id): machine for machine in reversed(machines)}
+    return Status(tuple(reversed(once.values())), tuple(tools.ledger.runs(runs)), tuple(silent), tuple(leftovers))
 
 
 def used_providers(tools: Tools) -> set[str]:
@@ -82,7 +87,8 @@ def used_providers(tools: Tools) -> set[str]:
 def leftovers_at(spec: MachineSpec, tools: Tools) -> list[Leftover]:
     """Return what of this person's is left at one provider, is no machine and may cost.
 
-    What belongs to a launch that another process is just making is none: its order is open, and the process lives.
+    What belongs to a launch that another process is just making is none: its order is open, and the process lives. Nor are
+    the keys of a machine that the ledger remembers: it may live in an account that is not the one asked.
 
     Raises:
         ProviderError: it does not answer.
@@ -91,19 +97,21 @@ def leftovers_at(spec: MachineSpec, tools: Tools) -> list[Leftover]:
     if not isinstance(provider, Provider):
         return []
     under_way = {order.token for order in tools.ledger.open_intents() if is_alive(order.holder)}
+    remembered = {record.instance.token for record in tools.ledger.machines() if record.instance is not None}
     return [
         leftover
         for leftover in provider.leftovers()
-        if leftover.owner in ("", tools.owner) and not (leftover.token and leftover.token in under_way)
+        if leftover.owner in ("", tools.owner)
+        and leftover.token not in (under_way | remembered if leftover.kind == KEYS else under_way) - {""}
     ]
 
 
 def accounts(tools: Tools) -> list[MachineSpec]:
-    """Return one machine config for each provider, and for each endpoint of it that the ledger has seen."""
+    """Return one machine config for each provider, and for each endpoint and each set of own machines the ledger has seen."""
     specs = [MachineSpec(name, name) for name in tools.provider_names]
     specs += [record.spec for record in tools.ledger.machines()]
     specs += [order.machine for order in tools.ledger.open_intents()]
-    return list({(spec.provider, spec.endpoint_url): spec for spec in specs}.values())
+    return list({(spec.provider, spec.endpoint_url, *(host.name for host in spec.hosts)): spec for spec in specs}.values())
 
 
 def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
@@ -135,7 +143,8 @@ def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
         for instance in owned
     ]
     forgotten = [machine.instance for machine in found if machine.standing is Standing.FORGOTTEN]
-    remember_all([(MachineSpec(i.name, spec.provider, endpoint_url=spec.endpoint_url), i) for i in forgotten], tools)
+    same = MachineSpec("", spec.provider, endpoint_url=spec.endpoint_url, hosts=spec.hosts)
+    remember_all([(replace(same, name=instance.name), instance) for instance in forgotten], tools)
     return found
 
 

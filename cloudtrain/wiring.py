@@ -11,18 +11,20 @@ from pathlib import Path
 
 from .clock import SystemClock
 from .config.folders import cache_folder, state_folder
+from .config.machine import list_machines
 from .config.settings import load_settings
 from .journey import Interrupt, Tools
 from .ledger.ledger import Ledger
 from .model.event import Event, Tell
-from .model.instance import Endpoint
+from .model.instance import Endpoint, SshEndpoint
 from .model.offer import Offer
 from .model.run import Run
-from .model.spec import MachineSpec
+from .model.spec import HostSpec, MachineSpec
 from .prices.users_copy import FILE_NAME, known_rows
-from .providers.base import ProviderSettings
+from .providers.base import HostAnswer, ProviderSettings, RunOnHost
 from .providers.registry import open_provider, provider_names
 from .remote.base import Remote
+from .remote.guest_lines import GuestLines
 from .remote.line import open_remote
 
 
@@ -43,12 +45,12 @@ def open_tools(
 ) -> Iterator[Tools]:
     """Open the ledger and hand out the tools; the ledger is closed afterwards."""
     clock = SystemClock()
-    with Ledger.open(state_folder(), clock) as ledger:
+    with Ledger.open(state_folder(), clock) as ledger, GuestLines(_control_folder()) as lines:
         yield Tools(
             ledger=ledger,
             clock=clock,
             tell=tell,
-            open_provider=lambda machine: open_provider(machine.provider, provider_settings(machine)),
+            open_provider=lambda machine: open_provider(machine.provider, provider_settings(machine, lines.ask)),
             open_remote=_open_remote,
             owner=this_owner(),
             provider_names=provider_names(),
@@ -59,9 +61,15 @@ def open_tools(
         )
 
 
-def provider_settings(machine: MachineSpec | None = None) -> ProviderSettings:
-    """Return what an adapter is made with on this computer."""
-    return ProviderSettings(state_folder(), SystemClock(), known_prices, machine)
+def provider_settings(machine: MachineSpec | None = None, on_host: RunOnHost | None = None) -> ProviderSettings:
+    """Return what an adapter is made with on this computer. Without an `on_host`, each question opens a line of its own."""
+    return ProviderSettings(state_folder(), SystemClock(), known_prices, machine, on_host or _ask_once, own_hosts)
+
+
+def own_hosts() -> Sequence[HostSpec]:
+    """Return the machines of one's own that the machine configs name, each once; a config that is broken names none."""
+    machines, _ = list_machines()
+    return tuple({host.name: host for machine in machines for host in machine.hosts}.values())
 
 
 def known_prices(provider: str) -> Sequence[Offer]:
@@ -80,6 +88,14 @@ def this_owner() -> str:
 
 
 def _open_remote(endpoint: Endpoint) -> Remote:
+    return open_remote(endpoint, cache=cache_folder(), control_folder=_control_folder())
+
+
+def _ask_once(endpoint: SshEndpoint, arguments: Sequence[str], stdin: bytes) -> HostAnswer:
+    with GuestLines(_control_folder()) as lines:
+        return lines.ask(endpoint, arguments, stdin)
+
+
+def _control_folder() -> Path:
     # A control socket's path may not exceed about 100 bytes, so it lives in a short place.
-    control = Path(tempfile.gettempdir()) / f"cloudtrain-{os.getuid()}"
-    return open_remote(endpoint, cache=cache_folder(), control_folder=control)
+    return Path(tempfile.gettempdir()) / f"cloudtrain-{os.getuid()}"

@@ -46,6 +46,10 @@ def read_configs() -> tuple[list[Config], list[Broken]]:
 
 
 def _cheapest(machine: MachineSpec) -> Offer | None:
+    if machine.hosts:
+        # What they are made of they tell when one of them is wanted: a list of names waits for no machine.
+        host = min(machine.hosts, key=lambda host: host.usd_per_hour)
+        return Offer(machine.provider, host.name, machine.provider, usd_per_hour=host.usd_per_hour, source="config")
     # A list of names is no reason to ask a cloud, once for each of them: what the table knows will do.
     offers = known_prices(machine.provider) or open_provider(machine.provider, provider_settings(machine)).offers(Resources())
     allowed = [offer for offer in offers if offer.named_by(machine) and offer.satisfies(machine.resources)]

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ..model.errors import ConfigError
+from .groups import group_in
 from .wording import did_you_mean, found, quoted
 from .yaml_file import Loc, dotted
 
@@ -101,13 +102,15 @@ def _known_settings(loc: Loc, model: type[BaseModel]) -> str:
 
 def _fields_at(loc: Loc, model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     """Return the settings of the group at a place, none when it is no group."""
-    section: Any = model
+    section = model
     for part in loc:
-        section = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        if isinstance(part, int):
+            continue  # All items of a list are alike.
+        inner = group_in(section.model_fields[part].annotation) if part in section.model_fields else None
+        if inner is None:
             return {}
-    fields: Mapping[str, FieldInfo] = section.model_fields
-    return fields
+        section = inner
+    return section.model_fields
 
 
 def _example(loc: Loc, model: type[BaseModel], flag: str | None) -> str:

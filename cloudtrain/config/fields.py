@@ -138,7 +138,7 @@ def environment_value(value: object) -> str:
 def provider_name(value: object) -> str:
     """Return the name of a provider; whether there is one is for the registry to say."""
     return _matching(
-        value, "[a-z][a-z0-9-]{0,39}", "the name of a provider", "Use lower case: `aws`, `azure`, `gcp`, `local`, `memory`."
+        value, "[a-z][a-z0-9-]{0,39}", "the name of a provider", "Use lower case: `aws`, `azure`, `gcp`, `hosts`, `local`."
     )
 
 

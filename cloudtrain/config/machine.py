@@ -9,12 +9,14 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from ..model.errors import ConfigError, NotFoundError
-from ..model.spec import MachineSpec, Resources, SshSettings
+from ..model.spec import HostSpec, MachineSpec, Resources, SshSettings, Wake
 from .assets import asset_folder
 from .complaints import Source, explain
 from .folders import user_config_folder
+from .host_fields import address_parts
+from .host_schema import HostSection
 from .overrides import lay_over
-from .schema import MachineFile
+from .schema import MachineFile, SshSection
 from .wording import did_you_mean, quoted, shown_path
 from .yaml_file import read_yaml
 
@@ -154,4 +156,21 @@ def _spec(machine: MachineFile, name: str, origin: str) -> MachineSpec:
         endpoint_url=machine.endpoint_url,
         resource_manager_url=machine.resource_manager_url,
         authority_url=machine.authority_url,
+        hosts=tuple(_host(host, ssh) for host in machine.hosts),
+    )
+
+
+def _host(host: HostSection, ssh: SshSection) -> HostSpec:
+    """Return a machine of one's own; what its address names beats the `ssh` group, and that the person's own ssh settings."""
+    user, address, port = address_parts(host.address)
+    return HostSpec(
+        address=address,
+        port=port or (ssh.port if "port" in ssh.model_fields_set else None),
+        user=user or (None if ssh.user == "auto" else ssh.user),
+        host_keys=(*host.host_keys, *((host.host_key,) if host.host_key else ())),
+        usd_per_hour=host.price,
+        wake=Wake(**host.wake.model_dump()) if host.wake else None,
+        shutdown=host.shutdown,
+        proxy_command=ssh.proxy_command,
+        options=MappingProxyType(dict(ssh.options)),
     )

@@ -1,8 +1,8 @@
 """The two files a person writes, field by field. The descriptions make docs/config.md."""
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..model.spec import DEFAULT_IDLE_TIMEOUT_S, DEFAULT_MAX_LIFETIME_S, Framework, Market, OnFinish
@@ -27,28 +27,13 @@ from .fields import (
     Word,
     refuse,
 )
+from .host_fields import address_parts
+from .host_schema import HostSection
 from .paths import InputName, OutputName, RequirementsName, StorageUrl
+from .section import Section
 
 OWN_MACHINES = frozenset({"local", "memory", "hosts"})
 """Providers that need not be told what to rent."""
-
-
-class Section(BaseModel):
-    """A group of settings: nothing unknown in it, and an empty value is the same as a line left out.
-
-    `never_empty` names the exceptions: what would cost money if it were quietly left out.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    never_empty: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_the_empty(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        may_be_empty = cls.model_fields.keys() - cls.never_empty
-        return {key: value for key, value in data.items() if value is not None or key not in may_be_empty}
 
 
 class ResourcesSection(Section):
@@ -197,7 +182,7 @@ class MachineFile(Section):
         default="", description="One line a person reads in `cloudtrain configs`.", examples=["One T4, for small things"]
     )
     provider: ProviderName = Field(
-        description="Who rents the machine out: `aws`, `azure`, `gcp`, `local`, `memory`.", examples=["aws"]
+        description="Who rents the machine out: `aws`, `azure`, `gcp`, `hosts`, `local`, `memory`.", examples=["aws"]
     )
     regions: Annotated[tuple[Word, ...], EachOnce] = Field(
         default=(),
@@ -216,6 +201,11 @@ class MachineFile(Section):
         default_factory=ResourcesSection,
         description="The least a machine must have; with those of the job, the larger of each counts.",
         examples=["{gpu: A10G, gpus: 1}"],
+    )
+    hosts: tuple[HostSection, ...] = Field(
+        default=(),
+        description="`hosts` only: your own machines, in order of preference; `resources` choose among them.",
+        examples=["[gpu1.lab.example, me@gpu2.lab.example:2222]"],
     )
     market: Market = Field(
         default=Market.ON_DEMAND,
@@ -247,6 +237,25 @@ class MachineFile(Section):
     authority_url: HttpUrl | None = Field(
         default=None, description="Azure only: address of the sign-in service.", examples=["https://login.internal.example"]
     )
+
+    @field_validator("hosts", mode="after")
+    @classmethod
+    def _each_host_once(cls, hosts: tuple[HostSection, ...]) -> tuple[HostSection, ...]:
+        seen: set[tuple[str, int | None]] = set()
+        for index, host in enumerate(hosts):
+            _user, address, port = address_parts(host.address)
+            if (address, port) in seen:
+                raise refuse(f"{address} stands in the list twice", "Keep one of the two.", at=(index, "address"))
+            seen.add((address, port))
+        return hosts
+
+    @model_validator(mode="after")
+    def _names_hosts_where_they_are_used(self) -> Self:
+        if self.provider == "hosts" and not self.hosts:
+            raise refuse("your own machines are not named", "Name one or more: `hosts: [gpu1.lab.example]`.", at=("hosts",))
+        if self.hosts and self.provider != "hosts":
+            raise refuse(f"{self.provider} knows no machines of your own", "Write `provider: hosts`.", at=("hosts",))
+        return self
 
     @model_validator(mode="after")
     def _says_what_to_rent(self) -> Self:

@@ -13,7 +13,7 @@ from .complaints import Source, explain
 from .fields import DollarsIfAny
 from .folders import user_config_folder
 from .overrides import lay_over
-from .schema import Section
+from .section import Section
 from .wording import shown_path
 from .yaml_file import YamlFile, read_yaml
 

@@ -82,6 +82,13 @@ def environments(mark: bytes) -> Iterator[list[bytes]]:
             yield lines
 
 
+def marked(mark: bytes) -> Iterator[int]:
+    """Yield the number of every living process whose environment holds a line that begins with `mark`."""
+    for pid, fields in _processes():
+        if fields[0] not in "ZX" and any(line.startswith(mark) for line in _environment(pid)):
+            yield pid
+
+
 def signal_number(name: str) -> int:
     """Return the number of a signal a person names ("TERM", "SIGTERM").
 

@@ -47,6 +47,11 @@ class ProviderContract(OfferSourceContract):
             if instance.token in (order.token, _second(order).token):
                 provider.terminate(instance.ref)
 
+    @pytest.fixture
+    def second_offer(self, order: LaunchOrder) -> Offer:
+        """Return what a second machine is ordered by: the same offer again, but where an offer is one certain machine."""
+        return order.offer
+
     def test_is_a_provider(self, provider: Provider) -> None:
         assert isinstance(provider, Provider)
 
@@ -74,8 +79,8 @@ class ProviderContract(OfferSourceContract):
         assert provider.launch(order).ref == first.ref
         assert [instance.ref for instance in provider.list_owned() if instance.token == order.token] == [first.ref]
 
-    def test_two_orders_make_two_machines(self, provider: Provider, order: LaunchOrder) -> None:
-        first, second = provider.launch(order), provider.launch(_second(order))
+    def test_two_orders_make_two_machines(self, provider: Provider, order: LaunchOrder, second_offer: Offer) -> None:
+        first, second = provider.launch(order), provider.launch(replace(_second(order), offer=second_offer))
         assert first.ref.id != second.ref.id
         assert {first.ref, second.ref} <= {instance.ref for instance in provider.list_owned()}
 
@@ -134,7 +139,7 @@ class ProviderContract(OfferSourceContract):
     def test_a_stopped_machine_bills_no_compute_and_keeps_its_identity(
         self, provider: Provider, clock: Clock, order: LaunchOrder
     ) -> None:
-        launched, pausable = _running(provider, clock, order), _pausable(provider)
+        pausable, launched = _pausable(provider), _running(provider, clock, order)
         pausable.stop(launched.ref)
         stopped = _reach(provider, clock, launched.ref, InstanceState.STOPPED)
         assert not stopped.state.bills_compute
@@ -147,7 +152,7 @@ class ProviderContract(OfferSourceContract):
     def test_a_started_machine_is_the_same_one_under_the_new_lease(
         self, provider: Provider, clock: Clock, order: LaunchOrder
     ) -> None:
-        launched, pausable = _running(provider, clock, order), _pausable(provider)
+        pausable, launched = _pausable(provider), _running(provider, clock, order)
         pausable.stop(launched.ref)
         _reach(provider, clock, launched.ref, InstanceState.STOPPED)
         lease = _longer(order)
@@ -160,21 +165,21 @@ class ProviderContract(OfferSourceContract):
     def test_start_of_a_running_machine_returns_it_with_the_new_lease(
         self, provider: Provider, clock: Clock, order: LaunchOrder
     ) -> None:
-        launched, lease = _running(provider, clock, order), _longer(order)
-        started = _pausable(provider).start(launched.ref, lease)
+        pausable, launched, lease = _pausable(provider), _running(provider, clock, order), _longer(order)
+        started = pausable.start(launched.ref, lease)
         assert (started.ref, started.state) == (launched.ref, InstanceState.RUNNING)
         _is_armed(started, lease)
         _is_armed(provider.get(launched.ref), lease)
 
     def test_stop_and_start_of_an_unknown_machine_say_so(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
-        unknown, pausable = _unknown(_running(provider, clock, order).ref), _pausable(provider)
+        pausable, unknown = _pausable(provider), _unknown(_running(provider, clock, order).ref)
         with pytest.raises(InstanceNotFoundError):
             pausable.stop(unknown)
         with pytest.raises(InstanceNotFoundError):
             pausable.start(unknown, order.lease)
 
     def test_a_terminated_machine_cannot_be_started(self, provider: Provider, clock: Clock, order: LaunchOrder) -> None:
-        ref, pausable = _running(provider, clock, order).ref, _pausable(provider)
+        pausable, ref = _pausable(provider), _running(provider, clock, order).ref
         _end(provider, clock, ref)
         with pytest.raises(ProviderError):
             pausable.start(ref, order.lease)
@@ -183,7 +188,7 @@ class ProviderContract(OfferSourceContract):
     def test_a_stopped_machine_takes_another_type_and_a_running_one_does_not(
         self, provider: Provider, clock: Clock, order: LaunchOrder
     ) -> None:
-        launched, pausable, resizable = _running(provider, clock, order), _pausable(provider), _resizable(provider)
+        pausable, resizable, launched = _pausable(provider), _resizable(provider), _running(provider, clock, order)
         other = _other_type(provider, order)
         with pytest.raises(ProviderError):
             resizable.resize(launched.ref, other)

@@ -13,8 +13,9 @@ from cloudtrain.model.instance import InstanceRef, InstanceState, LaunchOrder, L
 from cloudtrain.model.lease import Lease
 from cloudtrain.model.spec import Resources
 from cloudtrain.providers.base import Pausable, ProviderSettings
+from cloudtrain.providers.gpu_models import Gpu, model_name, most_alike, sold_size_gib
 from cloudtrain.providers.local import provider as local
-from cloudtrain.providers.local.hardware import Gpu, gpus, memory_gib, model_name, most_alike, sold_size_gib
+from cloudtrain.providers.local.hardware import gpus, memory_gib
 from cloudtrain.providers.local.provider import LocalProvider, create
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.provider_contract import ProviderContract

@@ -42,11 +42,11 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_the_names_are_known_without_importing_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EntryPoint, "load", lambda self: pytest.fail(f"{self.name} was imported"))
-    assert set(provider_names()) >= {"aws", "azure", "gcp", "local", "memory"}
+    assert set(provider_names()) >= {"aws", "azure", "gcp", "hosts", "local", "memory"}
     assert list(provider_names()) == sorted(provider_names())
 
 
-@pytest.mark.parametrize("name", ["aws", "azure", "gcp", "local", "memory"])
+@pytest.mark.parametrize("name", ["aws", "azure", "gcp", "hosts", "local", "memory"])
 def test_every_one_of_ours_opens_under_its_own_name(name: str, settings: ProviderSettings) -> None:
     provider = open_provider(name, settings)
     assert isinstance(provider, OfferSource)
@@ -75,7 +75,7 @@ def test_a_mistyped_name_is_answered_with_the_nearest(settings: ProviderSettings
 def test_a_name_like_no_other_is_answered_with_all(settings: ProviderSettings) -> None:
     with pytest.raises(ConfigError) as raised:
         open_provider("xyzzy", settings)
-    assert "aws, azure, gcp, local, memory" in raised.value.hint
+    assert "aws, azure, gcp, hosts, local, memory" in raised.value.hint
 
 
 def test_a_plug_in_is_found_and_made(plug_in, settings: ProviderSettings) -> None:

@@ -14,9 +14,10 @@ from ...model.spec import Resources
 from ..base import ProviderSettings
 from ..extras import is_installed
 from ..folders import disk_errors_told
+from ..gpu_models import most_alike
 from ..processes import end_processes
 from .folder import INSTANCE_TYPE, NAME, REGION, Machine, MachineFolders
-from .hardware import GIB, cpu_count, gpus, memory_gib, most_alike
+from .hardware import GIB, cpu_count, gpus, memory_gib
 
 ROOM_GIB = 10.0
 """Less free disk than this, GiB, and a framework's packages may not fit."""
