@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from .journey import Tools
 from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, NoOfferFitsError
+from .model.event import Note
 from .model.instance import Instance, InstanceState
 from .model.lease import GuestEnd, Lease
 from .model.money import cents_down, cents_up
 from .model.spec import DEFAULT_IDLE_TIMEOUT_S, JobSpec
+from .providers.base import Preparable, Provider
 from .remote.guest import Guest
 from .spending import left_of_month, noted
 from .stages.connect import connect
@@ -53,6 +55,17 @@ def arm_guest(instance: Instance, guest: Guest, tools: Tools, job: JobSpec | Non
             f"{instance.name} does not keep its deadline itself: it says "
             f"{'nothing is armed' if not kept.armed else f'{kept.deadline:%Y-%m-%d %H:%M} UTC'}",
             f"It is not to be trusted; end it: cloudtrain terminate {instance.name}",
+        )
+
+
+def say_who_keeps_it(provider: Provider, tools: Tools) -> None:
+    """Say what protects a machine where its account could keep the deadline too and is not prepared to."""
+    if isinstance(provider, Preparable) and not provider.is_prepared():
+        tools.tell(
+            Note(
+                f"The machine keeps its deadline itself; {provider.name} does not keep it too yet "
+                f"(once, for nothing: cloudtrain setup {provider.name})."
+            )
         )
 
 

@@ -5,6 +5,9 @@ from datetime import date
 
 from .spec import MachineSpec, Market, Resources
 
+SPOT_HEADROOM = 1.1
+"""By how much a spot price may rise above the offered one before the machine is let go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -40,6 +43,12 @@ class Offer:
     def full_usd_per_hour(self) -> float | None:
         """Return what an hour costs, compute, disk and address, in USD; None when the price is unknown."""
         return None if self.usd_per_hour is None else self.usd_per_hour + self.beside_usd_per_hour
+
+    @property
+    def most_usd_per_hour(self) -> float | None:
+        """Return what an hour may come to cost at most, in USD: a spot price moves, and a lease is reckoned with this."""
+        headroom = SPOT_HEADROOM if self.market is Market.SPOT else 1.0
+        return None if self.usd_per_hour is None else self.usd_per_hour * headroom + self.beside_usd_per_hour
 
     def satisfies(self, need: Resources) -> bool:
         """Say whether this machine has at least what is needed. An unknown size (0) satisfies no need."""

@@ -253,6 +253,10 @@ class Bills(Protocol):
 class Preparable(Protocol):
     """Can make, once for each account, what lets the cloud itself keep the deadlines of our machines."""
 
+    def is_prepared(self) -> bool:
+        """Say whether an account was prepared from this computer. Asks nobody."""
+        ...
+
     def preparation(self) -> str:
         """Say what `prepare_account` would make, every right it would give included. Asks nobody."""
         ...

@@ -191,12 +191,12 @@ def _attempts(offers: Sequence[Offer], budget: Budget, now: datetime, machine: M
     for offer in offers:
         if offer.usd_per_hour is None and budget.usd is not None:
             continue  # A cap in dollars cannot become a deadline without a price.
-        lease = Lease.grant(budget, offer.full_usd_per_hour or 0.0, now)
+        lease = Lease.grant(budget, offer.most_usd_per_hour or 0.0, now)
         if lease.bound_by != "budget" or (lease.deadline - now).total_seconds() >= SHORTEST_LEASE_S:
             attempts.append(Attempt((offer,), lease))
     if attempts:
         return attempts
-    priced = [offer.full_usd_per_hour for offer in offers if offer.full_usd_per_hour is not None]
+    priced = [offer.most_usd_per_hour for offer in offers if offer.most_usd_per_hour is not None]
     if not priced:
         raise NoOfferFitsError(
             f"{machine.name}: no price is known, so a budget cannot be turned into a deadline",
