@@ -1,23 +1,33 @@
 """Boarding: a machine settled, the job brought to it and started."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import Any
 
 from .journey import Journey
 from .leasing import arm_guest
 from .model.errors import HostUnreachableError
+from .model.event import Note
 from .model.lease import GuestEnd, Lease
 from .model.plain import to_plain
 from .model.run import Run, RunPhase
 from .model.spec import Market
+from .pacing import paced
+from .providers.base import Provider
 from .remote.base import Remote
-from .remote.fileset import gather
+from .remote.fileset import FileSet, gather
 from .remote.guest import Guest
+from .rescuing import begin_with
 from .spending import noted
-from .stages.execute import check_gpu, prepare, read_secrets, start
+from .stages import fetch as stored
+from .stages.execute import RECONNECT_FOR_S, check_gpu, prepare, read_secrets, start
 from .stages.make_ready import make_ready
 from .stages.upload import choose_files, upload
+
+UPLOAD_TRIES = 4
+"""How often an upload is taken up again after its line broke before the run is given up."""
 
 WORTH_MEASURING_BYTES = 1_000_000
 """A smaller upload says more about the round trips than about the line."""
@@ -38,8 +48,11 @@ def settle_in(journey: Journey, guest: Guest) -> None:
     make_ready(remote, _rented_gpus(journey.run), journey.tools.clock, journey.tools.tell)
 
 
-def board(journey: Journey, guest: Guest) -> None:
-    """Upload, make the environment, see that the GPU computes, start the job. Every step is safe to repeat."""
+def board(journey: Journey, guest: Guest, provider: Provider) -> None:
+    """Bring files and stored data, make the environment, see that the GPU computes, start the job.
+
+    Every step is safe to repeat; a line that breaks under the upload is made anew, and the upload goes on.
+    """
     job, tools = journey.job, journey.tools
     if journey.remote is None:
         raise HostUnreachableError("there is no line to the machine")
@@ -50,10 +63,8 @@ def board(journey: Journey, guest: Guest) -> None:
     files = choose_files(job)
     count = len(files.entries)
     with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
-        began = tools.clock.monotonic()
-        upload(files, home / "work", journey.remote, tools.tell)
-        _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
-        _carry_over(journey, home / "work", journey.remote)
+        guest = _upload(journey, files, home / "work", guest)
+    checkpoints = _bring_stored(journey, home / "work", guest, provider)
     with journey.stage("prepare", job.framework.value):
         environment = prepare(job, home / "work", guest, tools.tell)
         journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
@@ -63,19 +74,58 @@ def board(journey: Journey, guest: Guest) -> None:
         found = check_gpu(job, environment.python, guest, rented_gpus=rented, gpus_seen=seen, tell=tools.tell)
         journey.record["gpu_check"] = to_plain(found)
     secrets, deadline = read_secrets(job, tools.environ), _job_deadline(journey)
-    state = start(job, home, environment, secrets, deadline, guest, _notice(journey))
+    state = start(job, home, environment, secrets, deadline, guest, _notice(journey), checkpoints)
     journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))
     journey.write_record()
 
 
+def _upload(journey: Journey, files: FileSet, work: PurePosixPath, guest: Guest) -> Guest:
+    """Upload, over a new line where one breaks; return the guest at the end of the line that held."""
+    tools = journey.tools
+    for attempt in range(1, UPLOAD_TRIES + 1):
+        try:
+            began = tools.clock.monotonic()
+            if journey.remote is None:
+                raise HostUnreachableError("there is no line to the machine")
+            upload(files, work, journey.remote, paced(tools.tell, tools.clock, len(files.entries), journey.usd_now))
+            _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
+            _carry_over(journey, work, journey.remote)
+            break
+        except HostUnreachableError as error:
+            if attempt == UPLOAD_TRIES:
+                raise
+            tools.tell(Note(f"The line broke ({error.message}); the upload goes on over a new one …", "warning"))
+            guest = journey.connect(RECONNECT_FOR_S)
+    return guest
+
+
+def _bring_stored(journey: Journey, work: PurePosixPath, guest: Guest, provider: Provider) -> Mapping[str, Any] | None:
+    """Let the machine read the job's data in object storage and an earlier run's checkpoints; return where those are kept."""
+    job, tools, instance = journey.job, journey.tools, journey.instance
+    found = stored.look(job, provider)
+    if found and instance is not None:
+        until = instance.deadline or tools.clock.now() + timedelta(days=1)
+        with journey.stage("fetch", ", ".join(data.url for data in found)):
+            stored.fetch(found, until, work, provider, guest, tools.tell)
+    kept_in = stored.region_of_checkpoints(job, provider)
+    stored.restore(job, kept_in, work, guest, tools.tell)
+    return stored.checkpoint_order(job, kept_in)
+
+
 def _carry_over(journey: Journey, work: PurePosixPath, remote: Remote) -> None:
-    """Bring the outputs of the reclaimed run that this one goes on from: its checkpoints are among them."""
-    if not journey.run.continues:
-        return
-    before = journey.tools.ledger.run(journey.run.continues)
-    outputs = [name for name in journey.job.outputs if (before.folder / name).exists()]
-    if outputs:
-        upload(gather(before.folder, outputs), work, remote, journey.tools.tell)
+    """Bring the outputs of the reclaimed run that this one goes on from: its checkpoints are among them.
+
+    A run that was reclaimed before it had any passes on those of the run before it.
+    """
+    earlier = journey.run.continues
+    while earlier:
+        before = journey.tools.ledger.run(earlier)
+        outputs = [name for name in journey.job.outputs if (before.folder / name).exists()]
+        if outputs:
+            begin_with(before.folder, outputs, journey.run.folder)
+            upload(gather(before.folder, outputs), work, remote, journey.tools.tell)
+            return
+        earlier = before.continues
 
 
 def _note_speed(journey: Journey, count: int, seconds: float) -> None:

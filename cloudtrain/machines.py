@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .journey import Tools
-from .leasing import arm_guest
+from .leasing import arm_guest, say_who_keeps_it
 from .model.errors import NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError
 from .model.event import Note, StageEnded, StageStarted
-from .model.instance import Instance, InstanceState, Outlook
+from .model.instance import Instance, InstanceRef, InstanceState, LaunchOrder, Outlook
 from .model.lease import GuestEnd, Lease
 from .model.money import cents_up
 from .model.offer import Offer
@@ -19,8 +19,8 @@ from .stages import shut_down
 from .stages.connect import connect
 from .stages.make_ready import make_ready
 from .stages.plan import SHORTEST_LEASE_S, make_plan
-from .stages.provision import Buyer, armed, armed_and_running, launch_first, wake
-from .whereabouts import existing, find, forget, remember_name, rentable
+from .stages.provision import Buyer, armed, armed_and_running, launch_first, switch_on
+from .whereabouts import existing, find, forget, look_for_started, remember_name, remembered, rentable
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +84,36 @@ def start(
     and the deadline is armed. `on_finish` (terminate or stop) is what the deadline does to a new machine.
 
     Raises:
-        NoOfferFitsError, ProviderError: nothing was rented.
+        NoOfferFitsError, ProviderError, RunHeldError: nothing was rented.
         ShutdownError: something may have been.
     """
     provider = rentable(tools.open_provider(machine), machine)
     remember_name(machine, tools)
+    known = remembered(machine.name, tools)  # before the look: what is new when an order is written down was made meanwhile
     found = find(machine, provider, tools)
     tools.tell(StageStarted("start", machine.name))
     began = tools.clock.monotonic()
     if found is None:
         within = tools.cap(machine.name)
         plan = make_plan(machine, provider, tools.clock.now(), budget=budget, on_finish=on_finish, within=within)
-        instance = _launch(plan, provider, tools)
-    elif found.state is InstanceState.RUNNING:
-        _refuse_a_runs_machine(found, tools)
-        tools.tell(Note(f"{machine.name} runs already; its lease stays as it is: cloudtrain extend moves it."))
-        instance = found
+        instance = _launch(plan, known, provider, tools)
     else:
-        instance = wake(found, _lease_for(found, budget or Budget(), tools), provider, tools.clock)
-        tools.ledger.spend.opened(instance, None, "", tools.clock.now())
+        instance = _again(found, budget or Budget(), provider, tools)
     tools.ledger.save_machine(machine, instance)
     if wait:
         instance = _wait_until_usable(machine, instance, provider, tools)
     tools.tell(StageEnded("start", instance.address, tools.clock.monotonic() - began))
+    return instance
+
+
+def _again(found: Instance, budget: Budget, provider: Provider, tools: Tools) -> Instance:
+    """Switch a machine on that is there; one that is on already is left as it is."""
+    if found.state in (InstanceState.PENDING, InstanceState.RUNNING):
+        _refuse_a_runs_machine(found, tools)
+        tools.tell(Note(f"{found.name} runs already; its lease stays as it is: cloudtrain extend moves it."))
+        return found
+    instance = switch_on(found, _lease_for(found, budget, tools), provider, tools.clock)
+    tools.ledger.spend.opened(instance, None, "", tools.clock.now())
     return instance
 
 
@@ -152,11 +159,19 @@ def _wait_until_usable(machine: MachineSpec, instance: Instance, provider: Provi
         raise
 
 
-def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
+def _launch(plan: Plan, known: InstanceRef | None, provider: Provider, tools: Tools) -> Instance:
     """Launch and see that the deadline is armed; whatever goes wrong once a machine exists ends that machine."""
     for warning in plan.warnings:
         tools.tell(Note(warning, "warning"))
     made: list[Instance] = []
+
+    def vet(order: LaunchOrder) -> None:
+        tools.vet(order)
+        if remembered(plan.machine.name, tools) != known:
+            raise RunHeldError(
+                f"{plan.machine.name} was started by another cloudtrain meanwhile",
+                f"Use it: cloudtrain ssh {plan.machine.name}",
+            )
 
     def launched(instance: Instance, offer: Offer) -> None:
         made.append(instance)
@@ -164,27 +179,19 @@ def _launch(plan: Plan, provider: Provider, tools: Tools) -> Instance:
         tools.ledger.spend.opened(instance, offer, "", tools.clock.now())
 
     try:
-        buyer = Buyer(tools.ledger, tools.clock, tools.tell, tools.owner, "", tools.vet, launched)
+        buyer = Buyer(tools.ledger, tools.clock, tools.tell, tools.owner, "", vet, launched)
         first = launch_first(plan, provider, buyer)
+        say_who_keeps_it(provider, tools)
         return armed(first.instance, first.lease.deadline)
     except BaseException:
         with tools.uninterrupted():
-            unheard = _launched_unheard(plan.machine, provider, tools)
+            unheard = look_for_started(plan.machine, provider, tools)
             for instance in made or unheard:
                 shut_down.terminate(instance, provider, tools.clock, tools.tell)
                 with noted(tools.tell):
                     tools.ledger.spend.ended(instance.ref, tools.clock.now())
                 forget(plan.machine, instance, tools)
         raise
-
-
-def _launched_unheard(machine: MachineSpec, provider: Provider, tools: Tools) -> list[Instance]:
-    """Return what an interrupted launch under this name may have made."""
-    tokens = {order.token for order in tools.ledger.open_intents() if order.machine.name == machine.name and not order.run_id}
-    found = [instance for instance in provider.list_owned() if instance.token in tokens] if tokens else []
-    for token in tokens:
-        tools.ledger.settle(token, next((instance.ref for instance in found if instance.token == token), None))
-    return found
 
 
 def _refuse_a_runs_machine(found: Instance, tools: Tools) -> None:

@@ -1,5 +1,6 @@
 """What exists now, on every provider that was ever used, whatever the ledger believes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +12,7 @@ from .model.finding import Finding
 from .model.instance import Instance, Leftover
 from .model.run import Run
 from .model.spec import MachineSpec
-from .providers.base import Provider
+from .providers.base import OfferSource, Provider
 from .spending import noted, settle_vanished
 from .whereabouts import remember_all, settle_old_launches
 
@@ -65,6 +66,7 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
     leftovers: list[Leftover] = []
     silent: list[Finding] = []
     used = used_providers(tools)
+    tools = replace(tools, open_provider=_opened_once(tools))
     for spec in accounts(tools):
         try:
             machines += machines_at(spec, tools)
@@ -76,6 +78,18 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
     # Two configs may name the same machine of one's own.
     once = {(machine.provider, machine.instance.ref.id): machine for machine in reversed(machines)}
     return Status(tuple(reversed(once.values())), tuple(tools.ledger.runs(runs)), tuple(silent), tuple(leftovers))
+
+
+def _opened_once(tools: Tools) -> Callable[[MachineSpec], OfferSource]:
+    """Return what opens a provider at its first question and hands out the same one at the next: it knows its regions then."""
+    opened: dict[int, OfferSource] = {}
+
+    def open_provider(spec: MachineSpec) -> OfferSource:
+        if id(spec) not in opened:
+            opened[id(spec)] = tools.open_provider(spec)
+        return opened[id(spec)]
+
+    return open_provider
 
 
 def used_providers(tools: Tools) -> set[str]:

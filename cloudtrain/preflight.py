@@ -6,11 +6,17 @@ from dataclasses import replace
 from .journey import Tools
 from .ledger.past import SAMPLE_VARIABLE
 from .model.errors import ConfigError
+from .model.instance import Instance
 from .model.money import cents_up, upload_cost
 from .model.offer import Offer
 from .model.plan import Plan
 from .model.spec import JobSpec
+from .providers.base import OfferSource
 from .remote.fileset import FileSet
+from .stages import fetch as stored
+
+ASK_ABOVE_BYTES = 10_000_000_000
+"""More than this is not uploaded before somebody has agreed: 10 GB take a quarter of an hour at 100 Mbit/s."""
 
 _WORTH_TELLING_S = 10.0
 
@@ -42,6 +48,61 @@ def refuse_after_failed_sample(job: JobSpec, the_plan: Plan, tools: Tools, *, su
         raise ConfigError(
             f"{job.name} failed when it was last tried on a part of its data, and {the_plan.machine.name} costs money",
             "Try it again: --sample 0.1. Or pass --yes to train all the same.",
+        )
+
+
+def agree_to_upload(files: FileSet, machine: str, usd_per_hour: float | None, tools: Tools, line: str) -> None:
+    """Have a person agree to an upload of more than `ASK_ABOVE_BYTES`: what it is, how long it takes, what that costs.
+
+    Raises:
+        ConfigError: there is nobody to ask; `line` is what to type instead.
+    """
+    if files.total_bytes <= ASK_ABOVE_BYTES:
+        return
+    speed = tools.ledger.past.speed(machine)
+    if speed is None:
+        took = "how long that takes is not known, nothing was ever uploaded there"
+        took += "" if not usd_per_hour else f"; every hour of it costs {cents_up(usd_per_hour)}"
+    else:
+        cost = upload_cost(files.total_bytes, speed, usd_per_hour)
+        took = f"{cost.seconds / 60:.0f} minutes at the speed of the last upload there"
+        took += f", {cents_up(cost.usd)} at the machine's price" if cost.usd else ""
+    tools.must_agree(f"{file_count(files)}, {files.total_bytes} bytes, would travel to {machine}: {took}. Upload them?", line)
+
+
+def file_count(files: FileSet) -> str:
+    """Return how many files, links and folders that is, in words."""
+    count = len(files.entries)
+    return f"{count} file{'' if count == 1 else 's'}"
+
+
+def look_at_storage(job: JobSpec, the_plan: Plan, source: OfferSource) -> tuple[Sequence[str], float]:
+    """Look at what the job has in object storage; return what a person should read of it, and what its way costs at most, USD.
+
+    Raises:
+        ConfigError, ProviderError: it is not there, may not be read, or cannot be reached from this provider's machines.
+    """
+    found, kept_in = stored.look(job, source), stored.region_of_checkpoints(job, source)
+    regions = dict.fromkeys(attempt.offers[0].region for attempt in the_plan.attempts)
+    told = [
+        sentence
+        for region in regions
+        for sentence in (*stored.warn_or_refuse(found, region), *stored.warn_of_checkpoints(job, kept_in, region))
+    ]
+    return told, max(stored.transfer_usd(found, region) for region in regions)
+
+
+def refuse_checkpoints_there(job: JobSpec, idle: Instance) -> None:
+    """Refuse a machine that was there before for a job that copies its outputs to object storage: it has no right to.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if job.checkpoints:
+        raise ConfigError(
+            f"{idle.name} is there already and was not rented with a right to write to {job.checkpoints}",
+            f"End it first: cloudtrain terminate {idle.name}. Or remove checkpoints from the job.",
+            field="checkpoints",
         )
 
 

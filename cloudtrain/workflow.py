@@ -9,6 +9,7 @@ from dataclasses import replace
 from .boarding import board, settle_in
 from .ending import Ending
 from .journey import Interrupt, Journey, Tools
+from .leasing import say_who_keeps_it
 from .ledger.holder import this_process
 from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RemoteError, RunHeldError
 from .model.event import Note
@@ -17,9 +18,17 @@ from .model.lease import Lease
 from .model.plan import Plan
 from .model.run import Outcome, Run, RunPhase
 from .model.spec import JobSpec, MachineSpec
-from .preflight import advice, reclaimed_offer_last, refuse_after_failed_sample
+from .preflight import (
+    advice,
+    agree_to_upload,
+    look_at_storage,
+    reclaimed_offer_last,
+    refuse_after_failed_sample,
+    refuse_checkpoints_there,
+)
 from .providers.base import Provider
 from .remote.guest import Guest
+from .rescuing import rescued
 from .stages.execute import RECONNECT_FOR_S, follow, read_secrets
 from .stages.plan import make_plan
 from .stages.provision import Buyer, armed_and_running, provision, wake
@@ -59,7 +68,7 @@ def train(
     """Take a job from its folder to results on this disk, and leave nothing behind that bills.
 
     Returns the run with its outcome; a job that failed is an outcome, too. With `detach` it returns when the job runs; `sure`
-    trains on a paid machine also when the job failed on a part of its data.
+    trains on a paid machine also when the job failed on a part of its data, and uploads however much there is.
 
     Raises:
         CloudtrainError: of the kinds in `model/errors.py`; the exit code says whether money was spent and whether
@@ -70,7 +79,14 @@ def train(
     the_plan = plan(job, machine, tools, allow_unsupported_gpu=allow_unsupported_gpu)
     provider = rentable(tools.open_provider(machine), machine)
     refuse_after_failed_sample(job, the_plan, tools, sure=sure)
-    for sentence in (*the_plan.warnings, *advice(job, the_plan, files, tools)):
+    warnings, way_usd = look_at_storage(job, the_plan, provider)
+    if way_usd and job.budget.usd is not None:  # what the way costs is not on the machine's meter
+        job = replace(job, budget=replace(job.budget, usd=max(0.0, job.budget.usd - way_usd)))
+        the_plan = plan(job, machine, tools, allow_unsupported_gpu=allow_unsupported_gpu)
+    if not sure:
+        price = the_plan.attempts[0].offers[0].full_usd_per_hour
+        agree_to_upload(files, machine.name, price, tools, f"cloudtrain train {machine.name} --yes")
+    for sentence in (*the_plan.warnings, *warnings, *advice(job, the_plan, files, tools)):
         tools.tell(Note(sentence, "warning"))
     remember_name(machine, tools)
     journey = Journey.begin(job, machine, tools)
@@ -139,8 +155,10 @@ def _provision(journey: Journey, provider: Provider, the_plan: Plan) -> None:
             run_id = journey.run.id
             buyer = Buyer(tools.ledger, tools.clock, tools.tell, tools.owner, run_id, tools.vet, journey.rented)
             provision(the_plan, provider, buyer)
+            say_who_keeps_it(provider, tools)
         else:
             tools.tell(Note(f"{idle.name} is there already ({idle.ref.id}); it is used, and left as it was found."))
+            refuse_checkpoints_there(journey.job, idle)
             off = idle.state is InstanceState.STOPPED
             journey.now_is(replace(journey.run, found_running=True, found_stopped=off))
             journey.rented(idle, the_plan.attempts[0].offers[0])
@@ -189,7 +207,7 @@ def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: b
             return
         raise
     if journey.run.phase in (RunPhase.CONNECTING, RunPhase.UPLOADING):
-        board(journey, guest)
+        board(journey, guest, provider)
     if journey.run.outcome is not None:
         return  # Taken up again before everything was home; that is seen to on the way out.
     if detach:
@@ -205,7 +223,7 @@ def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:
         raise HostUnreachableError("there is no line to the machine")
     home, log = journey.home(journey.remote), journey.run.folder / "job.log"
     try:
-        with journey.stage("run", journey.job.command):
+        with journey.stage("run", journey.job.command), rescued(journey):
             state = follow(home, log, guest, lambda: journey.connect(RECONNECT_FOR_S), tools.clock, tools.tell)
         ending.job_ended(state)
     except HostUnreachableError as error:

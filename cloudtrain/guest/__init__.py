@@ -22,6 +22,16 @@ an error is one JSON object `{"error": "…"}` and exit code 1.
     name in WORK or null}. Output: one object per line: {"event": "progress", "text": …} while it works, last
     {"event": "ready", "python": absolute path, "packages": {name: version}, "cached": bool, "seconds": float} or
     {"event": "failed", "reason": …, "log": tail} (exit code 1).
+`fetch WORK`
+    Bring files into WORK by links, several at once; asked again, it goes on where it was. Standard input (links are secrets,
+    and stand nowhere else): one object {"files": [{"name": relative to WORK, "url", "bytes", "etag"}]}. A file is there when
+    it is whole and has its size and, where the mark is one, its MD5. Output: one object per line:
+    {"event": "progress", "done": bytes, "total": bytes}, {"event": "note", "text": …}, last {"event": "ready"},
+    {"event": "denied", "reason": …} (a link is not good any more; exit code 1) or {"event": "failed", "reason": …} (1).
+`restore WORK`
+    Bring the outputs that lie in S3 into WORK, with the credentials of the machine's own role; files that are newer here
+    stay, names outside the outputs are refused. Standard input: one object {"checkpoints": as in job.json, "env": {name:
+    value}}. Output as `fetch`.
 `gpu-check FRAMEWORK [--gpus N]`
     Run by the environment's own Python. One object {"ok", "device", "gpus", "library", "driver", "compute_capability",
     "reason"}: ok says that a real matrix product ran on a GPU; reason is why not.
@@ -50,6 +60,14 @@ an error is one JSON object `{"error": "…"}` and exit code 1.
     and prints what `lease` prints then. Needs root unless the end is "none".
 `keeper HOME [--every SECONDS] [--pause SECONDS]`
     Keep the lease; never returns. Started by `lease --set`, by systemd, or by the boot line's watcher.
+`claim show|take|move|release|shut-down [--home HOME]`
+    Whose turn it is on a machine of one's own. Prints {"claim": null} or {"claim": {"token", "owner", "name", "run_id",
+    "deadline" (Unix time, by its owner's clock), "claimed_at", "ends_at" (Unix time, by the machine's)}}, as it is then.
+    `take`: claim the machine if it is free, if it is this token's already, or if the claim on it has expired; what still
+    runs under that one is ended first. Standard input: one object {"token", "owner", "name", "run_id", "deadline", "now"
+    (the asker's clock)}. `move`: give the token's claim, and the jobs under it, another deadline. `release`: end what runs
+    under the token's claim and let go of it; with {"shutdown": shell text} the machine is then shut down by `shut-down`,
+    unless somebody claims it first. Another token's claim is never touched. It is kept in HOME/claims, by host name.
 
 The lease lies in /var/lib/cloudtrain (where the end is "none": in HOME/lease): lease.json, clock (the last look at the
 clocks), keeper.log, keeper (the line that starts it). Whatever happens, the machine ends at the deadline: by the clock on the
@@ -62,5 +80,11 @@ it is run.
 
 `job.json`: {"command": shell text, "python": environment's Python or null, "env": {name: value},
 "deadline": Unix time or null, "grace_s": seconds between TERM and KILL, "sample_every_s": seconds,
-"notice": "aws" to end the job in time when a spot machine is taken back, or null}
+"notice": "aws" to end the job in time when a spot machine is taken back, or null,
+"checkpoints": {"url": "s3://bucket/prefix/", "region", "outputs": [relative names]} or null}
+
+With `checkpoints`, finished files of the outputs are copied there every minute while the job runs, and what is left when it
+has ended, before the state says so: for ten minutes at most, and for ten seconds after the grace of a job that was asked to
+end. It takes the credentials of the machine's own role; AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and
+AWS_EC2_METADATA_SERVICE_ENDPOINT in the job's environment name other services.
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from .errors import GuestError
+from .outputs import Checkpoints, read_checkpoints
 
 DEFAULT_GRACE_S = 30.0
 DEFAULT_SAMPLE_S = 10.0
@@ -27,6 +28,7 @@ class Job:
         grace_s: seconds between TERM and KILL.
         sample_every_s: seconds between two samples of the meter.
         notice: whose word that it takes the machine back is to be heard ("aws"), or "".
+        checkpoints: where the outputs are copied to while the job runs, or None.
     """
 
     run: str
@@ -37,6 +39,7 @@ class Job:
     grace_s: float = DEFAULT_GRACE_S
     sample_every_s: float = DEFAULT_SAMPLE_S
     notice: str = ""
+    checkpoints: Checkpoints | None = None
 
     @property
     def work(self) -> str:
@@ -96,6 +99,7 @@ def read(run: str) -> Job:
         grace_s=_or_default(_seconds(content, "grace_s"), DEFAULT_GRACE_S),
         sample_every_s=_or_default(_seconds(content, "sample_every_s"), DEFAULT_SAMPLE_S),
         notice=content.get("notice") or "",
+        checkpoints=read_checkpoints(content["checkpoints"]) if content.get("checkpoints") else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Callable, NoReturn, Sequence
 from .errors import GuestError
 
 FRAMEWORKS = ("tensorflow", "keras", "pytorch", "jax", "none")
+CLAIM_VERBS = ("show", "take", "move", "release", "shut-down")
 
 # Each command imports what it needs when it runs: the zip holds no compiled code, and `state` is asked for often.
 
@@ -60,6 +61,34 @@ def _prepare(options: argparse.Namespace) -> int:
     seconds = round(time.monotonic() - begun, 4)
     ready = {"event": "ready", "python": made.python, "packages": made.packages, "cached": made.was_cached}
     _event({**ready, "seconds": seconds})
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from . import download, fetch
+
+    try:
+        fetch.fetch(os.path.abspath(options.work), _read_object(), _event_of_bytes, _event_of_text)
+    except download.DeniedError as error:
+        _event({"event": "denied", "reason": str(error)})
+        return 1
+    except (GuestError, OSError) as error:
+        return _failed(error)
+    _event({"event": "ready"})
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from . import job, outputs, restore
+
+    wish = _read_object()
+    environ = {**os.environ, **job.names_and_values(wish.get("env") or {}, "env")}
+    try:
+        checkpoints = outputs.read_checkpoints(wish.get("checkpoints"))
+        restore.restore(os.path.abspath(options.work), checkpoints, environ, _event_of_bytes, _event_of_text)
+    except (GuestError, OSError) as error:
+        return _failed(error)
+    _event({"event": "ready"})
     return 0
 
 
@@ -128,6 +157,14 @@ def _keeper(options: argparse.Namespace) -> int:
     return 0
 
 
+def _claim(options: argparse.Namespace) -> int:
+    from . import claim
+
+    home = os.path.abspath(options.home or os.path.dirname(sys.argv[0]))
+    _print(claim.act(home, options.verb, _read_object(), sys.argv[0]))
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors leave by our door."""
 
@@ -144,6 +181,8 @@ def _parser() -> _Parser:
     _add(commands, "prepare", _prepare, ("cache", {}), ("work", {}))
     count = {"type": _at_least_zero(int), "default": 1}
     _add(commands, "gpu-check", _gpu_check, ("framework", {"choices": FRAMEWORKS}), ("--gpus", count))
+    _add(commands, "fetch", _fetch, ("work", {}))
+    _add(commands, "restore", _restore, ("work", {}))
     _add(commands, "start", _start, run)
     _add(commands, "state", _state, run)
     _add(commands, "follow", _follow, run, ("--offset", {"type": _at_least_zero(int), "default": 0}))
@@ -152,6 +191,7 @@ def _parser() -> _Parser:
     _add(commands, "lease", _lease, ("--set", {"action": "store_true"}), ("--home", {}))
     every, pause = ("--every", {"type": seconds, "default": 10.0}), ("--pause", {"type": seconds, "default": 60.0})
     _add(commands, "keeper", _keeper, ("home", {}), every, pause)
+    _add(commands, "claim", _claim, ("verb", {"choices": CLAIM_VERBS}), ("--home", {}))
     return parser
 
 
@@ -194,3 +234,16 @@ def _event(content: dict[str, Any]) -> None:
         _print(content)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _event_of_bytes(done: int, total: int) -> None:
+    _event({"event": "progress", "done": done, "total": total})
+
+
+def _event_of_text(text: str) -> None:
+    _event({"event": "note", "text": text})
+
+
+def _failed(error: Exception) -> int:
+    _event({"event": "failed", "reason": str(error)})
+    return 1

@@ -11,6 +11,7 @@ import time
 from typing import Mapping
 
 from . import notice, processes, state
+from .copier import Copier
 from .deadline import Deadline
 from .job import Job
 from .log import LogWriter
@@ -46,6 +47,7 @@ class Supervisor:
         self._deadline, self._warning = Deadline(job.deadline), _warning_before(job.deadline)
         self._is_time_up = False
         self._lookout: notice.Lookout | None = None
+        self._copier = Copier(job, self._log.say, lambda: os.kill(os.getpid(), WAKE_UP))
         self._selector = selectors.DefaultSelector()
         self._pipe: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -91,15 +93,16 @@ class Supervisor:
         meter.start()
         try:
             self._look_out()
+            self._copier.begin()
             self._read_requests()
             while not self._is_done(self._child):
-                for key, _ in self._selector.select(self._patience_s()):
-                    key.data(key.fd)
+                self._listen(self._patience_s())
                 self._keep_time(self._child)
         except BaseException:
             # Without us the deadline is kept by nobody: better no job than one that never ends.
             processes.send(self._child.pid, signal.SIGKILL)
             raise
+        self._copy_the_rest()
         if self._lookout is not None:
             self._lookout.stop()
         meter.stop()
@@ -145,6 +148,7 @@ class Supervisor:
         if WAKE_UP in heard:
             self._read_requests()
             self._hear_notice()
+            self._copier.hear()
         if signal.SIGTERM in heard or signal.SIGINT in heard:  # the machine is going down, or somebody has no guest at hand
             self._end("request", Request(signal.SIGTERM, self._job.grace_s))
 
@@ -173,7 +177,22 @@ class Supervisor:
         with contextlib.suppress(OSError):  # it is written again with the job's end
             self._record()
 
+    def _copy_the_rest(self) -> None:
+        """Let the last outputs reach their place before the end is written down, as far as there is time."""
+        if not self._copier.is_at_work:
+            return
+        self._child = None  # its number may be another's by now: whoever asks for an end shortens the copying, no more
+        with contextlib.suppress(OSError):  # it is written again with the job's end
+            self._record()
+        self._copier.finish(self._deadline.remaining_s, self._listen)
+
+    def _listen(self, patience_s: float) -> None:
+        for key, _ in self._selector.select(max(0.0, patience_s)):
+            key.data(key.fd)
+
     def _end(self, asked_by: str, request: Request) -> None:
+        if asked_by != "job":
+            self._copier.hurry(request.grace_s)
         if self._child is None:
             return
         if not self._asked_by and self._state.ended_at is None:
@@ -231,7 +250,7 @@ class Supervisor:
             self._kill_at, self._leave_at = None, time.monotonic() + _DRAIN_S
         return self._pipe is None or is_late
 
-    def _patience_s(self) -> float | None:
+    def _patience_s(self) -> float:
         if self._state.ended_at is not None:
             return _TICK_S
         moments = [_LOOK_S]

@@ -47,6 +47,20 @@ def staged(destination: Path, key: str) -> Iterator["Stage"]:
             _publish(place, destination)
 
 
+@contextlib.contextmanager
+def growing(place: Path) -> Iterator[bool]:
+    """Let what comes be added to what stands at `place`; hand out whether the disk takes some different names for the same.
+
+    Raises:
+        TransferError: the block was refused something by a guard or the system.
+    """
+    with _explaining(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".arriving-", dir=place.parent) as folder:
+            names_fold = _folds_names(folder)
+        yield names_fold
+
+
 class Stage:
     """A place to arrive at.
 

@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
+from .entry_there import Entry
 from .fileset import FileSet
+from .weighing import Weight
 
 OnBytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all) while files travel; the total is 0 when it is not known beforehand."""
@@ -35,6 +37,11 @@ class Remote(Protocol):
     @property
     def home(self) -> PurePosixPath:
         """The folder on the machine that is ours: guest, runs. It exists."""
+        ...
+
+    @property
+    def account(self) -> PurePosixPath:
+        """The login's own home on the machine: what a path that a person types is counted from. It exists."""
         ...
 
     @property
@@ -113,6 +120,50 @@ class Remote(Protocol):
         """
         ...
 
+    def weigh(self, source: PurePosixPath) -> Weight:
+        """Return how many files a pull of `source` would bring, and bytes in them.
+
+        Raises:
+            RemoteFileError: there is no `source`.
+            TransferError: it cannot be listed.
+        """
+        ...
+
+    def update(
+        self,
+        source: PurePosixPath,
+        place: Path,
+        wants: Callable[[Entry], bool],
+        on_bytes: OnBytes | None = None,
+    ) -> None:
+        """Add to `place` the files of `source` that `wants` says yes to; nothing that stands there is removed.
+
+        `wants` is shown every file once. One that is there by size, time and mode does not travel again; one that differs is
+        replaced when the new one is whole. What comes is hostile input, as in a pull. When the line breaks, what has come
+        stays, some of it perhaps under names that begin with `.arriving-`.
+
+        Raises:
+            RemoteFileError: there is no `source`.
+            TransferError: it was refused.
+        """
+        ...
+
+    def others(self, files: FileSet, destination: PurePosixPath) -> tuple[str, ...]:
+        """Return what stands below `destination` and is not in the set: of folders their names alone; () where nothing is.
+
+        Raises:
+            TransferError: it cannot be listed.
+        """
+        ...
+
+    def remove(self, names: tuple[str, ...], destination: PurePosixPath) -> None:
+        """Remove these names below `destination`, folders with all that is in them; what is gone already is no error.
+
+        Raises:
+            TransferError: something could not be removed.
+        """
+        ...
+
     def close(self) -> None:
         """Let the line go. Safe to call twice."""
         ...
@@ -120,3 +171,18 @@ class Remote(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+@runtime_checkable
+class Forwarding(Protocol):
+    """A `Remote` whose machine has ports of its own."""
+
+    def forward(self, here: int, there: int) -> Callable[[], bool]:
+        """Have port `here` at 127.0.0.1 lead to port `there` at the machine's 127.0.0.1, until the line is let go.
+
+        Return what says whether it still does; asked at least once a minute, or the line may count as unused.
+
+        Raises:
+            HostUnreachableError: the port is taken here, or the machine does not allow it.
+        """
+        ...

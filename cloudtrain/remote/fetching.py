@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,20 +32,37 @@ _BATCH_BYTES = 1 << 20
 _BATCH_FILES = 1000
 
 
+def everything(_: Entry) -> bool:
+    """Want every file."""
+    return True
+
+
+def is_here(landing: Landing, entry: Entry) -> bool:
+    """Say whether a file stands in its place already, by size, time and mode."""
+    if not landing.is_reached(entry.name):
+        return False
+    try:
+        info = os.lstat(landing.path(entry.name))
+    except OSError:
+        return False
+    return (info.st_mode, info.st_size, info.st_mtime_ns) == (stat.S_IFREG | entry.mode, entry.size, entry.mtime_ns)
+
+
 class Pull:
-    """Brings one tree of the machine to a place that is ours alone.
+    """Brings one tree of the machine to a place that is ours alone; of its files those that `wants` says yes to.
 
     Attributes:
         left: names of what stayed behind.
     """
 
-    def __init__(self, place: Path, counting: Counting, guard: Guard) -> None:
+    def __init__(self, place: Path, counting: Counting, guard: Guard, wants: Callable[[Entry], bool] = everything) -> None:
         self.landing = Landing(str(place))
         self.counting = counting
         self.left: list[str] = []
         self.work = Work(iter([Listing(self)]))
         self._place = place
         self._guard = guard
+        self._wants = wants
         self._blocks: list[bytes] = []
         self._listed = 0
         self._leaving = threading.Lock()
@@ -105,7 +122,7 @@ class Pull:
             self._guard.check(entry)
             if entry.kind == "folder":
                 self.landing.folder(entry.name)
-            elif entry.kind == "file" and self._is_here(entry):
+            elif entry.kind == "file" and (not self._wants(entry) or is_here(self.landing, entry)):
                 self.counting.add(entry.size)
             elif entry.kind == "file" and entry.size > LARGE:
                 yield from Download(self, entry).items()
@@ -117,15 +134,6 @@ class Pull:
                 batch, weight = [], 0
         if batch:
             yield Files(self, batch, weight)
-
-    def _is_here(self, entry: Entry) -> bool:
-        if not self.landing.is_reached(entry.name):
-            return False
-        try:
-            info = os.lstat(self.landing.path(entry.name))
-        except OSError:
-            return False
-        return (info.st_mode, info.st_size, info.st_mtime_ns) == (stat.S_IFREG | entry.mode, entry.size, entry.mtime_ns)
 
     def _entries(self) -> Iterator[Entry]:
         for block in self._blocks:

@@ -64,6 +64,18 @@ def gather(root: Path, names: Sequence[str]) -> FileSet:
     return FileSet(root, tuple(entries), tuple(sorted(walk.skipped)))
 
 
+def stays_out(root: Path, name: str) -> bool:
+    """Say whether `gather(root, ["."])` would leave a name out if it stood there, whatever it were."""
+    levels: Levels = ()
+    prefix = ""
+    for part in PurePosixPath(name).parts:
+        levels += read_level(root / prefix, prefix)
+        if any(_stays_here(prefix, part, kind) or is_ignored(levels, prefix, part, kind) for kind in ("file", "folder")):
+            return True
+        prefix += f"{part}/"
+    return False
+
+
 @dataclass(slots=True)
 class _Walk:
     root: Path

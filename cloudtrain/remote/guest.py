@@ -9,16 +9,17 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-from ..model.errors import RemoteError, RemoteFileError, SetupError
+from ..model.errors import RemoteError, RemoteFileError, SetupError, TransferError
 from ..model.lease import GuestEnd
 from ..model.plain import from_plain
 from ..model.run import JobState
 from . import guest_archive, machine_lease
-from .base import Remote
+from .base import OnBytes, Remote
 from .entry_there import shown
 from .machine_lease import MachineLease
 
 T = TypeVar("T")
+OnText = Callable[[str], None]
 
 _MOST_ANSWER = 1 << 20
 _MOST_LINE = 1 << 20
@@ -77,9 +78,7 @@ class Guest:
         """Return what the machine is made of, as the guest's protocol names it."""
         return self._ask("facts")
 
-    def prepare(
-        self, work: PurePosixPath, framework: str, requirements: str | None, on_text: Callable[[str], None]
-    ) -> Environment:
+    def prepare(self, work: PurePosixPath, framework: str, requirements: str | None, on_text: OnText) -> Environment:
         """Make the job's environment, or find it in the machine's cache; `on_text` hears what goes on.
 
         Raises:
@@ -89,8 +88,7 @@ class Guest:
         wish = json.dumps({"framework": framework, "requirements": requirements}).encode()
         argv = self._command("prepare", str(self._remote.cache), str(work))
         with self._remote.stream(argv, stdin=wish) as chunks:
-            for line in _lines(chunks):
-                event = _object(line)
+            for event in map(_object, _lines(chunks)):
                 match event.get("event"):
                     case "progress":
                         on_text(_text(event.get("text")))
@@ -101,6 +99,18 @@ class Guest:
                     case _:
                         _refuse_error(event)
         raise RemoteError("The guest stopped before the environment was ready")
+
+    def fetch(self, work: PurePosixPath, files: Sequence[Mapping[str, object]], on_bytes: OnBytes, on_text: OnText) -> bool:
+        """Let the machine read files by links, as the protocol has them; False when a link is not good any more.
+
+        Raises:
+            TransferError: not everything came; asking again goes on where it was.
+        """
+        return self._bring("fetch", work, {"files": list(files)}, on_bytes, on_text)
+
+    def restore(self, work: PurePosixPath, wish: Mapping[str, object], on_bytes: OnBytes, on_text: OnText) -> None:
+        """Let the machine bring the job's outputs from their place in S3, as the protocol has it. Raises what `fetch` does."""
+        self._bring("restore", work, wish, on_bytes, on_text)
 
     def gpu_check(self, python: str, framework: str, gpus: int) -> GpuCheck:
         """Let the environment's own Python compute on the GPUs."""
@@ -166,6 +176,24 @@ class Guest:
         ask = self._ask if end is GuestEnd.NONE else self._ask_as_root
         home = str(self._remote.home)
         return machine_lease.read(ask("lease", "--set", "--home", home, stdin=json.dumps(wanted).encode()))
+
+    def _bring(self, command: str, work: PurePosixPath, wish: Mapping[str, object], on_bytes: OnBytes, on_text: OnText) -> bool:
+        with self._remote.stream(self._command(command, str(work)), stdin=json.dumps(wish).encode()) as chunks:
+            for event in map(_object, _lines(chunks)):
+                match event.get("event"):
+                    case "progress":
+                        on_bytes(_count(event.get("done")), _count(event.get("total")))
+                    case "note":
+                        on_text(_text(event.get("text")))
+                    case "ready":
+                        return True
+                    case "denied":
+                        return False
+                    case "failed":
+                        raise TransferError(f"The machine could not read its data: {_text(event.get('reason'))}")
+                    case _:
+                        _refuse_error(event)
+        raise RemoteError("The guest stopped before the data was there")
 
     def _has(self, path: PurePosixPath, size: int) -> bool:
         try:
@@ -252,6 +280,10 @@ def _value(wanted: type[T], answer: Mapping[str, object]) -> T:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
 
 
 def _readable(value: Any) -> Any:

@@ -6,20 +6,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
 from ..model.errors import HostUnreachableError, RemoteFileError, TransferError
 from . import file_there
-from .arrival import Counter, arriving, described, refused
+from .arrival import Counter, arriving, described, growing, refused
 from .base import Completed, OnBytes
-from .entry_there import RefusedError, shown, with_content
+from .entry_there import Entry, RefusedError, shown, with_content
+from .fetching import is_here
 from .fileset import FileSet
 from .foreground import run_in_foreground
 from .landing_there import Landing
-from .leaving_there import BrokenOffError, Leaving
+from .leaving_there import BrokenOffError, Leaving, walk
+from .manifest_there import check_name
+from .removing import Strangers
+from .weighing import Weight
 
 _CHUNK = 1 << 16
 _TAIL = 2000
@@ -35,6 +40,11 @@ class LocalRemote:
 
     @property
     def home(self) -> PurePosixPath:
+        """The root."""
+        return PurePosixPath(self._root)
+
+    @property
+    def account(self) -> PurePosixPath:
         """The root."""
         return PurePosixPath(self._root)
 
@@ -109,9 +119,7 @@ class LocalRemote:
 
     def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
         """Copy a file or folder as `destination`, whole or not at all; return what was left behind."""
-        root = os.path.realpath(self._root / source)
-        if not Path(root).exists():
-            raise RemoteFileError(f"There is no {shown(str(source))}")
+        root = self._present(source)
         with arriving(destination) as place:
             leaving = Leaving(root)
             counter = Counter(leaving.total, on_bytes)
@@ -122,6 +130,54 @@ class LocalRemote:
             landing.finish()
         return tuple(shown(name) for name in sorted(leaving.left))
 
+    def weigh(self, source: PurePosixPath) -> Weight:
+        """Count what a pull would bring."""
+        try:
+            return reduce(Weight.with_entry, walk(self._present(source), _nobody), Weight())
+        except RefusedError as error:
+            raise TransferError(f"{shown(str(source))} cannot be weighed: {error}") from error
+
+    def update(
+        self,
+        source: PurePosixPath,
+        place: Path,
+        wants: Callable[[Entry], bool],
+        on_bytes: OnBytes | None = None,
+    ) -> None:
+        """Copy what is wanted and not here."""
+        root = self._present(source)
+        with growing(place):
+            leaving = Leaving(root)
+            counter = Counter(leaving.total, on_bytes)
+            landing = Landing(str(place))
+            for entry, content in leaving.contents():
+                if entry.kind == "file" and (not wants(entry) or is_here(landing, entry)):
+                    continue
+                with contextlib.suppress(BrokenOffError):  # it stays behind, as in a pull
+                    landing.put(entry, counter.counted(content))
+            landing.finish()
+
+    def others(self, files: FileSet, destination: PurePosixPath) -> tuple[str, ...]:
+        """List what the set has not."""
+        root = os.path.realpath(self._root / destination)
+        strangers = Strangers(files)
+        try:
+            for entry in walk(root, strangers.look_at) if Path(root).exists() else ():
+                strangers.look_at(entry.name)
+        except (RefusedError, OSError) as error:
+            raise TransferError(f"{shown(str(destination))} cannot be listed: {error}") from error
+        return tuple(strangers.found)
+
+    def remove(self, names: tuple[str, ...], destination: PurePosixPath) -> None:
+        """Remove names."""
+        landing = Landing(os.path.realpath(self._root / destination))
+        try:
+            for name in names:
+                check_name(name)
+                landing.remove(name)
+        except (RefusedError, OSError) as error:
+            raise TransferError(f"{shown(str(destination))} cannot be cleared: {error}") from error
+
     def close(self) -> None:
         """Let go: there is nothing to let go of."""
 
@@ -130,6 +186,12 @@ class LocalRemote:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _present(self, source: PurePosixPath) -> str:
+        root = os.path.realpath(self._root / source)
+        if not Path(root).exists():
+            raise RemoteFileError(f"There is no {shown(str(source))}")
+        return root
 
     @contextlib.contextmanager
     def _start(
@@ -146,6 +208,10 @@ class LocalRemote:
             process = subprocess.Popen(excuse, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True)
         with process:
             yield process
+
+
+def _nobody(_: str) -> None:
+    """Hear a name that stays behind, and do nothing: the pull will tell."""
 
 
 def _output(process: subprocess.Popen[bytes], argv: Sequence[str], said: IO[bytes]) -> Iterator[bytes]:

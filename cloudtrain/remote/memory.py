@@ -1,17 +1,19 @@
 """A pretend machine whose line can be made to break: for tests, and for trying what happens then."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
 from ..model.errors import HostUnreachableError
 from .base import Completed, OnBytes
+from .entry_there import Entry
 from .fileset import FileSet
 from .local import LocalRemote
+from .weighing import Weight
 
-OPERATIONS = ("run", "stream", "shell", "write", "read", "push", "pull")
+OPERATIONS = ("run", "stream", "shell", "write", "read", "push", "pull", "weigh", "update", "others", "remove")
 """What can be made to fail."""
 
 
@@ -41,6 +43,11 @@ class MemoryRemote:
     def home(self) -> PurePosixPath:
         """The root."""
         return self._machine.home
+
+    @property
+    def account(self) -> PurePosixPath:
+        """The root."""
+        return self._machine.account
 
     @property
     def cache(self) -> PurePosixPath:
@@ -90,6 +97,32 @@ class MemoryRemote:
         """Copy files here. A failure that comes after comes when they are here."""
         with self._failing("pull"):
             return self._machine.pull(source, destination, _Meter(self, on_bytes).tell)
+
+    def weigh(self, source: PurePosixPath) -> Weight:
+        """Count what a pull would bring."""
+        with self._failing("weigh"):
+            return self._machine.weigh(source)
+
+    def update(
+        self,
+        source: PurePosixPath,
+        place: Path,
+        wants: Callable[[Entry], bool],
+        on_bytes: OnBytes | None = None,
+    ) -> None:
+        """Copy what is wanted and not here."""
+        with self._failing("update"):
+            self._machine.update(source, place, wants, _Meter(self, on_bytes).tell)
+
+    def others(self, files: FileSet, destination: PurePosixPath) -> tuple[str, ...]:
+        """List what the set has not."""
+        with self._failing("others"):
+            return self._machine.others(files, destination)
+
+    def remove(self, names: tuple[str, ...], destination: PurePosixPath) -> None:
+        """Remove names."""
+        with self._failing("remove"):
+            self._machine.remove(names, destination)
 
     def close(self) -> None:
         """Let the line go."""

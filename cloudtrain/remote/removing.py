@@ -1,7 +1,7 @@
 """Remove from the machine what a file set does not have: only when somebody asks for it, never as part of a push."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..model.errors import RemoteFileError, TransferError
@@ -26,12 +26,12 @@ def others(line: Line, files: FileSet, destination: str) -> tuple[str, ...]:
         TransferError: it cannot be listed.
         HostUnreachableError: the line broke.
     """
-    listing = _Listing(_with_parents(files))
+    listing = _Listing(Strangers(files))
     try:
         _run(line, ["take", destination], iter([listing]))
     except RemoteFileError:
         return ()
-    return tuple(listing.found)
+    return tuple(listing.strangers.found)
 
 
 def remove(line: Line, names: tuple[str, ...], destination: str) -> None:
@@ -43,6 +43,31 @@ def remove(line: Line, names: tuple[str, ...], destination: str) -> None:
     """
     lots = (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
     _run(line, ["put", destination], map(_Removal, lots))
+
+
+class Strangers:
+    """What stands somewhere and is not in a file set, gathered name by name as a walk finds them.
+
+    Attributes:
+        found: names, of a folder without what is in it.
+    """
+
+    def __init__(self, files: FileSet) -> None:
+        self.found: list[str] = []
+        self._wanted = {entry.name for entry in files.entries}
+        for entry in files.entries:
+            parent = entry.name.rpartition("/")[0]
+            while parent and parent not in self._wanted:
+                self._wanted.add(parent)
+                parent = parent.rpartition("/")[0]
+
+    def look_at(self, name: str) -> None:
+        """Keep a name that is not wanted."""
+        if name != "." and name not in self._wanted and not self._is_below_found(name):
+            self.found.append(name)
+
+    def _is_below_found(self, name: str) -> bool:
+        return bool(self.found) and name.startswith(self.found[-1] + "/")
 
 
 def _run(line: Line, order: list[str], items: Iterator[Item]) -> None:
@@ -65,22 +90,11 @@ def _refuse(frame: Frame) -> Exception:
     return TransferError(f"The machine cannot be cleared: {shown(str(why))}")
 
 
-def _with_parents(files: FileSet) -> Callable[[str], bool]:
-    names = {entry.name for entry in files.entries}
-    for entry in files.entries:
-        parent = entry.name.rpartition("/")[0]
-        while parent and parent not in names:
-            names.add(parent)
-            parent = parent.rpartition("/")[0]
-    return names.__contains__
-
-
 @dataclass(slots=True)
 class _Listing:
     """Asks what is there, and keeps the names that are not wanted."""
 
-    is_wanted: Callable[[str], bool]
-    found: list[str] = field(default_factory=list)
+    strangers: Strangers
     guard: Guard = field(default_factory=Guard)
     weight: int = 0
 
@@ -91,21 +105,14 @@ class _Listing:
         if frame.kind == LISTED:
             for entry in unpack_block(frame.body):
                 self.guard.check(entry)
-                self._look_at(entry.name)
+                self.strangers.look_at(entry.name)
             return False
         told = json.loads(inflate(frame.body, _MOST_TOLD))
         if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
             raise RefusedError("what it leaves out are no names")
         for name in told:  # sockets and the like, and links that lead out
-            self._look_at(name)
+            self.strangers.look_at(name)
         return True
-
-    def _look_at(self, name: str) -> None:
-        if name != "." and not self.is_wanted(name) and not self._is_below_found(name):
-            self.found.append(name)
-
-    def _is_below_found(self, name: str) -> bool:
-        return bool(self.found) and name.startswith(self.found[-1] + "/")
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import contextlib
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,16 +19,17 @@ from typing import Self
 
 from ..model.errors import HostUnreachableError, RemoteError, RemoteFileError
 from ..model.instance import SshEndpoint
-from . import agent_source, transfer
+from . import agent_source, removing, transfer, weighing
 from .base import Completed, OnBytes
 from .crew import Line
-from .entry_there import shown
+from .entry_there import Entry, shown
 from .fileset import FileSet
 from .foreground import run_in_foreground
 from .local import failed
 from .runner_there import OUT
 from .ssh_connection import SshConnection
 from .ssh_talk import Feed, Talk, talking
+from .weighing import Weight
 from .wire import Client
 
 _MOST_OUTPUT = 5 << 28
@@ -64,6 +65,11 @@ class SshRemote:
         return self._machine.home
 
     @property
+    def account(self) -> PurePosixPath:
+        """The account's home."""
+        return self._machine.home.parent
+
+    @property
     def cache(self) -> PurePosixPath:
         """The folder `.cache/cloudtrain` in the account's home."""
         return self._machine.cache
@@ -91,7 +97,7 @@ class SshRemote:
 
     def shell(self, argv: Sequence[str] = ()) -> int:
         """Give the terminal to a command, or to a login shell there."""
-        command = [f"cd {shlex.quote(str(self.home))} && exec {shlex.join(argv)}"] if argv else []
+        command = [f"exec {shlex.join(argv)}"] if argv else []  # in the login's own home, where a shell begins too
         code = run_in_foreground(self._connection.client_for_person(command))
         # The client's word for a broken line is 255, which a command may say as well.
         if code == 255 and not self._connection.is_alive():
@@ -122,6 +128,33 @@ class SshRemote:
     def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
         """Fetch a file or folder; the machine is trusted in nothing. Return what was left behind."""
         return transfer.pull(self._line(), str(self.home / source), destination, on_bytes)
+
+    def weigh(self, source: PurePosixPath) -> Weight:
+        """Count what a pull would bring."""
+        return weighing.weigh(self._line(), str(self.home / source))
+
+    def update(
+        self,
+        source: PurePosixPath,
+        place: Path,
+        wants: Callable[[Entry], bool],
+        on_bytes: OnBytes | None = None,
+    ) -> None:
+        """Fetch what is wanted and not here."""
+        transfer.update(self._line(), str(self.home / source), place, wants, on_bytes)
+
+    def others(self, files: FileSet, destination: PurePosixPath) -> tuple[str, ...]:
+        """List what the set has not."""
+        return removing.others(self._line(), files, str(self.home / destination))
+
+    def remove(self, names: tuple[str, ...], destination: PurePosixPath) -> None:
+        """Have names removed."""
+        removing.remove(self._line(), names, str(self.home / destination))
+
+    def forward(self, here: int, there: int) -> Callable[[], bool]:
+        """Have a port of this computer lead to one of the machine."""
+        self._connection.forward(here, there)
+        return self._connection.is_alive
 
     def close(self) -> None:
         """Let the connection go. A later call opens a new one."""

@@ -57,6 +57,24 @@ class SshConnection:
         """Say whether the connection stands."""
         return self._control("check")
 
+    def forward(self, here: int, there: int) -> None:
+        """Have a port of this computer lead to the same address of the machine, as long as the connection stands.
+
+        Raises:
+            HostUnreachableError: no connection can be made, or it carries no ports.
+        """
+        ssh = self._open("yes")[0]
+        # Only the connection that stands is spoken to: a person's configuration may hold ports of its own.
+        socket = "none" if self._folder is None else str(self._folder / SOCKET).replace("%", "%%")
+        command = [ssh, "-F", "none", "-S", socket, "-O", "forward", "-L", f"127.0.0.1:{here}:127.0.0.1:{there}"]
+        command += destination(self._endpoint)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True, timeout=30)
+        if done.returncode:
+            raise HostUnreachableError(
+                f"Port {here} here cannot lead to port {there} of {self._endpoint.host}",
+                f"Take another number here: cloudtrain forward NAME {(here + 1) % 65536}:{there}",
+            )
+
     def error(self, said: str) -> Exception:
         """Return the error for a client that gave up with these words."""
         return translate(said, self._endpoint)

@@ -12,7 +12,7 @@ KNOWN_HOSTS, SOCKET = "known_hosts", "s"
 """Names in the connection's own folder; short, for a socket's path may not be long."""
 
 _HOST_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: [^\r\n]*)?")
-_OPTION = re.compile(r"[A-Za-z0-9]+")
+OPTION = re.compile(r"[A-Za-z0-9]+")
 _PINNED_LAST = ("IgnoreUnknown=*", "KnownHostsCommand=none")
 """KnownHostsCommand is younger than the oldest client we meet. Ours takes the place of a person's own IgnoreUnknown, so it
 must not name less. It counts from where it stands: behind the endpoint's options, a misspelt one of those is still told."""
@@ -53,7 +53,7 @@ def client_options(endpoint: SshEndpoint, folder: Path, timeout_s: float, batch:
     fixed = {option.partition("=")[0].lower() for option in [*pinned, *_PINNED_LAST]}
     theirs = [] if endpoint.proxy_command is None else [f"ProxyCommand={endpoint.proxy_command}"]
     for name, value in endpoint.options.items():
-        if not _OPTION.fullmatch(name) or "\n" in value:
+        if not OPTION.fullmatch(name) or "\n" in value:
             raise HostUnreachableError(f"{name!r} is no option of the SSH client", "Correct ssh.options in the machine config.")
         if name.lower() not in fixed:
             theirs.append(f"{name}={value}")

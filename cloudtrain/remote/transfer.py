@@ -6,16 +6,17 @@ decides what is written and under which name. What it asks is in `sending` and `
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..model.errors import RemoteFileError, TransferError
 from .agent_there import ABSENT
-from .arrival import staged
+from .arrival import growing, staged
 from .base import OnBytes
 from .counting import Counting
 from .crew import Crew, Line, Task
-from .entry_there import RefusedError, shown
+from .entry_there import Entry, RefusedError, shown
 from .fetching import Pull
 from .fileset import FileSet
 from .frames_there import Frame
@@ -59,22 +60,42 @@ def pull(line: Line, source: str, destination: Path, on_bytes: OnBytes | None = 
     """
     counting = Counting(0, on_bytes)
 
-    def refuse(frame: Frame) -> Exception:
-        why, kind = _two_words(frame.words)
-        if kind == ABSENT:
-            return RemoteFileError(f"There is no {shown(source)}")
-        return TransferError(f"{shown(source)} cannot come here: {why}", "Nothing was left half done here. Try again.")
-
     key = hashlib.sha256(f"{source}\0{os.path.abspath(destination)}".encode("utf-8", "surrogateescape")).hexdigest()[:16]  # noqa: PTH100
     with staged(destination, key) as stage:
         job = Pull(stage.place, counting, Guard(names_fold=stage.names_fold))
-        with Crew(line, Task(["take", source], _MOST_ASKED_AHEAD, refuse), job.work) as crew:
+        with Crew(line, Task(["take", source], _MOST_ASKED_AHEAD, _refuse_to_give(source)), job.work) as crew:
             crew.run(lambda: counting.left() or _MOST_ASKED_AHEAD, counting.tell)
         if stage.is_begun:
             job.remove_others()
         job.seal()
     counting.finish()
     return tuple(shown(name) for name in sorted(job.left))
+
+
+def update(line: Line, source: str, place: Path, wants: Callable[[Entry], bool], on_bytes: OnBytes | None = None) -> None:
+    """Add to `place`, or replace there, the files of `source` that are wanted and not there yet; nothing there is removed.
+
+    Raises:
+        RemoteFileError: there is no `source`.
+        TransferError: it was refused.
+        HostUnreachableError: the line broke; calling again goes on where it was.
+    """
+    counting = Counting(0, on_bytes)
+    with growing(place) as names_fold:
+        job = Pull(place, counting, Guard(names_fold=names_fold), wants)
+        with Crew(line, Task(["take", source], _MOST_ASKED_AHEAD, _refuse_to_give(source)), job.work) as crew:
+            crew.run(lambda: counting.left() or _MOST_ASKED_AHEAD, counting.tell)
+        job.seal()
+
+
+def _refuse_to_give(source: str) -> Callable[[Frame], Exception]:
+    def refuse(frame: Frame) -> Exception:
+        why, kind = _two_words(frame.words)
+        if kind == ABSENT:
+            return RemoteFileError(f"There is no {shown(source)}")
+        return TransferError(f"{shown(source)} cannot come here: {why}", "Nothing was left half done here. Try again.")
+
+    return refuse
 
 
 def _not_taken(frame: Frame) -> Exception:

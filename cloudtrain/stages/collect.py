@@ -1,12 +1,13 @@
 """Collect: the outputs, the log and the samples, to the run's folder here. Also after a failed job."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..model.errors import RemoteFileError, TransferError
 from ..model.event import Note, Progress, Tell
 from ..model.spec import JobSpec
-from ..remote.base import Remote
+from ..remote.base import OnBytes, Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,30 @@ def collect_log(run_home: PurePosixPath, folder: Path, remote: Remote) -> None:
         _bring_growing_file(run_home / name, folder / name, remote)
 
 
+def bring(there: PurePosixPath, here: Path, remote: Remote, on_bytes: OnBytes) -> tuple[tuple[str, ...], Path | None]:
+    """Bring a file or a folder here whole; what stood under its name is moved aside.
+
+    Return the names of what was left behind, and where that stands now that was here, if something was.
+
+    Raises:
+        RemoteFileError, TransferError: it did not come; what is here is as it was.
+    """
+    incoming = here.with_name(f".{here.name}.incoming")
+    left = remote.pull(there, incoming, on_bytes)
+    aside = move_aside(here)
+    incoming.rename(here)
+    return left, aside
+
+
+def move_aside(here: Path) -> Path | None:
+    """Give what stands here another name (`results.1`) and return that; None when nothing does."""
+    if not os.path.lexists(here):
+        return None
+    aside = _free_name(here)
+    here.rename(aside)
+    return aside
+
+
 def _bring_growing_file(there: PurePosixPath, here: Path, remote: Remote) -> None:
     with here.open("ab") as out:
         while True:
@@ -63,18 +88,14 @@ def _bring_growing_file(there: PurePosixPath, here: Path, remote: Remote) -> Non
 
 
 def _bring_output(there: PurePosixPath, here: Path, remote: Remote, tell: Tell) -> None:
-    incoming = here.with_name(f".{here.name}.incoming")
     here.parent.mkdir(parents=True, exist_ok=True)
-    left = remote.pull(there, incoming, lambda done, total: tell(Progress("collect", done, total)))
-    if here.exists():
-        here.rename(_free_name(here))
-    incoming.rename(here)
+    left, _ = bring(there, here, remote, lambda done, total: tell(Progress("collect", done, total)))
     for name in left:
         tell(Note(f"{there.name}/{name} stays behind: it is no file of its own, or leads out of {there.name}.", "warning"))
 
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while (aside := path.with_name(f"{path.name}.{number}")).exists():
+    while os.path.lexists(aside := path.with_name(f"{path.name}.{number}")):
         number += 1
     return aside

@@ -6,6 +6,7 @@ A job that fails is an answer, not an exception.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..model.clock import Clock
 from ..model.errors import HostUnreachableError, SetupError
@@ -72,10 +73,12 @@ def start(
     deadline: datetime | None,
     guest: Guest,
     notice: str = "",
+    checkpoints: Mapping[str, Any] | None = None,
 ) -> JobState:
     """Start the job detached; asked again, it is not started twice. `deadline` is when its signal to end comes.
 
-    `notice` names the provider whose word that it takes the machine back is to be heard, "" for none.
+    `notice` names the provider whose word that it takes the machine back is to be heard, "" for none. `checkpoints` says where
+    in object storage the outputs are copied to while the job runs (`fetch.checkpoint_order`).
     """
     order = {
         "command": job.command,
@@ -85,6 +88,7 @@ def start(
         "grace_s": GRACE_S,
         "sample_every_s": SAMPLE_EVERY_S,
         "notice": notice,
+        "checkpoints": checkpoints,
     }
     return guest.start(run_home, order, secrets)
 

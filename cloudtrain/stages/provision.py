@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..ledger.holder import this_process
+from ..ledger.holder import is_alive, this_process
 from ..ledger.ledger import Ledger
 from ..model.clock import Clock
 from ..model.errors import (
@@ -15,6 +15,7 @@ from ..model.errors import (
     NoOfferFitsError,
     ProviderError,
     QuotaExceededError,
+    RunHeldError,
     ShutdownError,
 )
 from ..model.event import Note, Tell
@@ -48,7 +49,8 @@ class Buyer:
     Attributes:
         owner: a name for the person and computer.
         run_id: the run the machines are for, or "" for a machine that a person starts by name.
-        vet: asked when an order is written down and the cloud has not been asked; may refuse with NoOfferFitsError.
+        vet: asked when an order is written down and the cloud has not been asked; may refuse with NoOfferFitsError or
+            RunHeldError.
         on_launched: hears of a machine the moment it exists, before anything is waited for, so that whoever guards the run can
             end it.
     """
@@ -78,6 +80,7 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
     Raises:
         NoOfferFitsError: every offer of the plan was refused, or may not be paid for; nothing was rented.
         ProviderError: the cloud refused for a reason that no other offer would cure.
+        RunHeldError: another process that lives is ordering the same; nothing was rented here.
     """
     refused: list[str] = []
     full_regions: set[str] = set()
@@ -100,10 +103,17 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
 
 
 def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
-    """Switch a stopped machine on again under a new lease and wait until it runs. One that is just stopping is waited for.
+    """Switch a stopped machine on again under a new lease and wait until it runs. See `switch_on`."""
+    return armed_and_running(switch_on(instance, lease, provider, clock), lease.deadline, provider, clock)
+
+
+def switch_on(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
+    """Switch a stopped machine on again; return when the cloud has accepted and the new deadline is armed.
+
+    One that is just stopping is waited for.
 
     Raises:
-        ProviderError: it cannot be switched on, or did not come up in time.
+        ProviderError: it cannot be switched on.
     """
     if not isinstance(provider, Pausable):
         raise ProviderError(
@@ -112,7 +122,7 @@ def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> 
         )
     if instance.state is InstanceState.STOPPING:
         wait_until(provider, instance.ref, (InstanceState.STOPPED, InstanceState.TERMINATED), clock, BOOT_TIMEOUT_S)
-    return armed_and_running(provider.start(instance.ref, lease), lease.deadline, provider, clock)
+    return armed(provider.start(instance.ref, lease), lease.deadline)
 
 
 def armed_and_running(instance: Instance, latest: datetime, provider: Provider, clock: Clock) -> Instance:
@@ -145,10 +155,9 @@ def armed(seen: Instance, latest: datetime) -> Instance:
 
 
 def _orders(plan: Plan, buyer: Buyer) -> Iterator[LaunchOrder]:
-    for order in buyer.ledger.open_intents():
-        same = (order.run_id, order.machine.name) == (buyer.run_id, plan.machine.name)
-        if same and order.lease.deadline > buyer.clock.now():
-            yield order
+    for order in _unheard(plan.machine.name, buyer):
+        _refuse_anothers(order)
+        yield order
     for attempt in plan.attempts:
         yield LaunchOrder(
             f"ct-{uuid.uuid4().hex}",
@@ -164,6 +173,20 @@ def _orders(plan: Plan, buyer: Buyer) -> Iterator[LaunchOrder]:
         )
 
 
+def _unheard(name: str, buyer: Buyer) -> list[LaunchOrder]:
+    """Return the orders for the same that are open and whose machine might still live, oldest first."""
+    now = buyer.clock.now()
+    orders = buyer.ledger.open_intents()
+    return [o for o in orders if (o.run_id, o.machine.name) == (buyer.run_id, name) and o.lease.deadline > now]
+
+
+def _refuse_anothers(order: LaunchOrder) -> None:
+    if order.holder not in ("", this_process()) and is_alive(order.holder):
+        raise RunHeldError(
+            f"{order.machine.name} is being started by another cloudtrain just now", "Look in a moment: cloudtrain status"
+        )
+
+
 def _refusal(offer: Offer, error: ProviderError) -> str:
     kind = "Quota" if isinstance(error, QuotaExceededError) else "No capacity"
     return f"{kind}: {offer.instance_type} in {offer.zone or offer.region}: {error.message}"
@@ -175,9 +198,11 @@ def _launch(order: LaunchOrder, provider: Provider, buyer: Buyer) -> Instance:
     if order.token not in {known.token for known in ledger.open_intents()}:
         ledger.intend(order)
     try:
+        # Two terminals may have written down the same at once: the first of them goes on.
+        _refuse_anothers(_unheard(order.machine.name, buyer)[0])
         buyer.vet(order)
         instance = provider.launch(order)
-    except (NoCapacityError, QuotaExceededError, NoOfferFitsError):
+    except (NoCapacityError, QuotaExceededError, NoOfferFitsError, RunHeldError):
         ledger.settle(order.token, None)
         raise
     except ProviderError as error:

@@ -9,6 +9,7 @@ import pytest
 
 from ..model.errors import RemoteFileError, TransferError
 from ..remote.base import Remote
+from ..remote.entry_there import Entry
 from ..remote.fileset import gather
 
 Tree = dict[str, tuple[str, object]]
@@ -228,3 +229,63 @@ class RemoteFilesContract:
         remote.run(["ln", "-s", "disk", "results"])
         remote.pull(remote.home / "results", tmp_path / "back")
         assert (tmp_path / "back" / "a").read_bytes() == b"far away"
+
+    def test_the_accounts_own_home_is_a_folder_that_can_be_written_to(self, remote: Remote) -> None:
+        done = remote.run(["sh", "-c", 'test -d "$1" && test -w "$1"', "sh", str(remote.account)])
+        assert (done.exit_code, remote.account.is_absolute()) == (0, True)
+
+    def test_what_would_come_is_counted_and_weighed(self, remote: Remote) -> None:
+        remote.write(remote.home / "work" / "a", b"12345")
+        remote.write(remote.home / "work" / "deep" / "b", b"123")
+        remote.run(["sh", "-c", "cd work && ln -s a link && mkfifo pipe"])
+        assert remote.weigh(remote.home / "work") == (2, 8)
+        assert remote.weigh(remote.home / "work" / "a") == (1, 5)
+        with pytest.raises(RemoteFileError):
+            remote.weigh(remote.home / "absent")
+
+    def test_an_update_brings_what_is_wanted_and_not_there_and_removes_nothing(self, remote: Remote, tmp_path: Path) -> None:
+        planted = plant(tmp_path / "planted")
+        remote.push(gather(planted, ["."]), remote.home / "work")
+        place, seen = tmp_path / "place", list[str]()
+        (place / "a folder").mkdir(parents=True)
+        (place / "a folder" / "kept").write_bytes(b"kept")
+
+        def wants(entry: Entry) -> bool:
+            seen.append(entry.name)
+            return entry.name != "large.bin"
+
+        remote.update(remote.home / "work", place, wants)
+        after = snapshot(place)
+        assert after.pop("a folder/kept")[0] == "file"
+        assert after == {name: what for name, what in snapshot(planted).items() if name != "large.bin"}
+        assert seen.count("plain.txt") == seen.count("large.bin") == 1
+        inode = (place / "plain.txt").stat().st_ino
+        remote.write(remote.home / "work" / "nothing", b"something")
+        remote.update(remote.home / "work", place, lambda _: True)
+        assert (place / "nothing").read_bytes() == b"something"
+        assert (place / "large.bin").read_bytes() == (planted / "large.bin").read_bytes()
+        assert (place / "plain.txt").stat().st_ino == inode  # what was there did not travel again
+
+    def test_an_update_of_one_file_and_of_nothing(self, remote: Remote, tmp_path: Path) -> None:
+        remote.write(remote.home / "model", b"trained")
+        remote.update(remote.home / "model", tmp_path / "so far" / "model", lambda _: True)
+        assert (tmp_path / "so far" / "model").read_bytes() == b"trained"
+        with pytest.raises(RemoteFileError):
+            remote.update(remote.home / "absent", tmp_path / "so far" / "absent", lambda _: True)
+        assert names(tmp_path / "so far") == ["model"]
+
+    def test_what_a_set_has_not_is_found_and_removed_and_nothing_else(self, remote: Remote, tmp_path: Path) -> None:
+        files = gather(plant(tmp_path / "planted"), ["."])
+        remote.push(files, remote.home / "work")
+        remote.write(remote.home / "outside", b"untouched")
+        remote.run(["sh", "-c", "cd work && mkdir -p old/deep && touch old/deep/x && ln -s ../outside 'a folder/out'"])
+        others = remote.others(files, remote.home / "work")
+        assert sorted(others) == ["a folder/out", "old"]
+        remote.remove(others, remote.home / "work")
+        remote.pull(remote.home / "work", tmp_path / "back")
+        assert snapshot(tmp_path / "back") == snapshot(tmp_path / "planted")
+        assert remote.read(remote.home / "outside") == b"untouched"
+        assert remote.others(files, remote.home / "absent") == ()
+        with pytest.raises(TransferError):
+            remote.remove(("../outside",), remote.home / "work")
+        assert remote.read(remote.home / "outside") == b"untouched"

@@ -1,5 +1,6 @@
 """The SDK's clients: one session for each provider object, one client for each service and region, made when first used."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -160,8 +161,15 @@ class Clients:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             user_agent_extra=f"cloudtrain/{__version__}",
+            **(self._s3_settings() if service == "s3" else {}),
         )
         return session.client(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
+
+    def _s3_settings(self) -> Mapping[str, Any]:
+        # Left to itself the SDK makes links of an older kind, and to an address that does not lie in the bucket's region.
+        is_own = self._endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        settings = {"us_east_1_regional_endpoint": "regional", "addressing_style": "path" if is_own else "virtual"}
+        return {"signature_version": "s3v4", "s3": settings}
 
     def _session(self) -> Any:
         if self._made_session is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ...model.errors import InstanceNotFoundError, ProviderError
 from ...model.instance import InstanceRef, InstanceState
-from . import leasing, spot
+from . import leasing, profile, spot, tags
 from .account import Account
 from .groups import groups_of, remove_group
 from .machines import Found, find
@@ -23,17 +23,30 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     _all_of(
         lambda: spot.cancel_request(found, account),
         lambda: leasing.disarm_schedule(found, account),
-        lambda: _remove_group_and_keys(found, account),
+        lambda: _forget_keys(found, account),
+        lambda: _remove_groups(found, account),
+        lambda: _remove_role(found, account),
     )
 
 
-def _remove_group_and_keys(found: Found, account: Account) -> None:
-    if found.state is not InstanceState.TERMINATED or not found.token:
-        return
-    groups = groups_of(found.token, found.region, account)
-    # EC2 holds on to a group until the machine's network interface is gone, which may take a little longer still.
-    if all([remove_group(found.region, group, account) for group in groups]):
+def _remove_role(found: Found, account: Account) -> None:
+    """Remove the role of a machine that is gone; one that is ending may still be copying its last results."""
+    role = tags.read(found.machine).get(profile.TAG, "")
+    if found.state is InstanceState.TERMINATED and profile.is_ours(role):
+        profile.remove(role, account)
+
+
+def _forget_keys(found: Found, account: Account) -> None:
+    # Before the group: what is left of a machine is found by its group, and nothing would lead to keys alone.
+    if found.state is InstanceState.TERMINATED and found.token:
         account.keys.forget(found.token)
+
+
+def _remove_groups(found: Found, account: Account) -> None:
+    if found.state is InstanceState.TERMINATED and found.token:
+        for group in groups_of(found.token, found.region, account):
+            # EC2 holds on to it until the machine's network interface is gone, which may take a little longer still.
+            remove_group(found.region, group, account)
 
 
 def _all_of(*acts: Callable[[], None]) -> None:

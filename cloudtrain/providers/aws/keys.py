@@ -18,6 +18,7 @@ from .tags import moment, read_moment
 
 KEYGEN_TIMEOUT_S = 30.0
 _USER, _HOST, _ISSUED = "user", "host", "issued"
+_BEGUN = ".new-"
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -76,24 +77,31 @@ class KeyShelf:
         except OSError:
             return None
 
+    def made_before(self, moment: datetime) -> set[str]:
+        """Return the orders whose keys were made before a moment, those included whose making was broken off."""
+        with disk_errors_told(self._folder):
+            folders = list(self._folder.iterdir()) if self._folder.exists() else []
+        return {_token_of(folder) for folder in folders if (_issued_at(folder) or moment) <= moment}
+
     def forget(self, token: str) -> None:
-        """Remove an order's keys. Absent ones are a success.
+        """Remove an order's keys, and what was begun of them. Absent ones are a success.
 
         Raises:
             ProviderUnavailableError: they cannot be removed.
         """
         if _TOKEN.fullmatch(token):
             with disk_errors_told(self._folder):
-                if (self._folder / token).exists():
-                    shutil.rmtree(self._folder / token)
+                for folder in (self._folder / token, *self._folder.glob(f"{_BEGUN}{token}-*")):
+                    if folder.exists():
+                        shutil.rmtree(folder)
 
     def _make(self, token: str, now: datetime) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=self._folder, prefix=".new-"))
+        fresh = Path(tempfile.mkdtemp(dir=self._folder, prefix=f"{_BEGUN}{token}-"))
         try:
+            (fresh / _ISSUED).write_text(moment(now))
             for name, whose in ((_USER, "cloudtrain"), (_HOST, "")):
                 _generate(fresh / name, whose)
-            (fresh / _ISSUED).write_text(moment(now))
             with _somebody_else_was_first(self._folder / token):
                 fresh.rename(self._folder / token)
         finally:
@@ -111,6 +119,18 @@ class KeyShelf:
             issued_at=issued_at,
             host_key=(folder / _HOST).read_text(),
         )
+
+
+def _token_of(folder: Path) -> str:
+    name = folder.name
+    return name.removeprefix(_BEGUN).rpartition("-")[0] if name.startswith(_BEGUN) else name
+
+
+def _issued_at(folder: Path) -> datetime | None:
+    try:
+        return read_moment((folder / _ISSUED).read_text())
+    except OSError:
+        return None
 
 
 def _generate(path: Path, comment: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ...model.errors import NoCapacityError, ProviderError
 from ...model.instance import Instance, InstanceState, LaunchOrder
 from ...model.spec import Market
-from . import schedule, spot, tags
+from . import profile, schedule, spot, tags
 from .account import Account
 from .again import asked_again
 from .birth import user_data
@@ -35,19 +35,10 @@ class Ready:
 
 def launch(order: LaunchOrder, account: Account) -> Instance:
     """Make the order's machine, or return the one it made. See `Provider.launch`."""
-    if order.checkpoints:
-        raise ProviderError(
-            "This version gives a machine on AWS no access to S3, so it cannot keep checkpoints there",
-            "Leave checkpoints out; results come home over SSH.",
-        )
     ready = _looked_up(order, account)
     if isinstance(ready, Found):
         return ready.shown(account)
-    try:
-        group = make_group(order, ready.place.vpc, ready.allowed, account)
-    except ProviderError:
-        account.keys.forget(order.token)
-        raise
+    group = _made_beside(order, ready, account)
     found = _made(order, request(order, ready, group), group, account)
     account.remember_made(found.id)
     role = schedule.role_arn(found.account_id, account)
@@ -69,7 +60,8 @@ def request(order: LaunchOrder, ready: Ready, group: str) -> Mapping[str, Any]:
     size = disk_gb(order.disk_gb, ready.image)
     is_spot = order.offer.market is Market.SPOT
     keys = ready.keys
-    written = tags.as_list(tags.of_order(order, keys.issued_at, order.machine.ssh.user or ready.image.user, size))
+    user = order.machine.ssh.user or ready.image.user
+    written = tags.as_list({**tags.of_order(order, keys.issued_at, user, size), **profile.tag_of(order)})
     kinds = ["instance", "volume", "network-interface", *(["spot-instances-request"] if is_spot else [])]
     return {
         "ClientToken": order.token,
@@ -88,7 +80,8 @@ def request(order: LaunchOrder, ready: Ready, group: str) -> Mapping[str, Any]:
         "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "TagSpecifications": [{"ResourceType": kind, "Tags": written} for kind in kinds],
         **_placed(ready.place, group),
-        **({"InstanceMarketOptions": spot.OPTIONS} if is_spot else {}),
+        **profile.of_request(order),
+        **({"InstanceMarketOptions": spot.options(order)} if is_spot else {}),
     }
 
 
@@ -119,6 +112,23 @@ def _not_ended(found: Found) -> Found:
     return found
 
 
+def _made_beside(order: LaunchOrder, ready: Ready, account: Account) -> str:
+    """Make the order's group, and its role where it asks for one; return the group. What was made is gone when one fails."""
+    with ThreadPoolExecutor(2) as pool:
+        group = pool.submit(make_group, order, ready.place.vpc, ready.allowed, account)
+        role = pool.submit(profile.make, order, account)
+    try:
+        role.result()
+        return group.result()
+    except ProviderError:
+        if group.exception() is None:
+            _undo(order, group.result(), account)
+            raise
+        profile.undo(order, account)
+        account.keys.forget(order.token)
+        raise
+
+
 def _placed(place: Place, group: str) -> Mapping[str, Any]:
     if not place.subnet:
         return {"SecurityGroupIds": [group]}
@@ -141,7 +151,7 @@ def _made(order: LaunchOrder, wanted: Mapping[str, Any], group: str, account: Ac
         return Found(reply["Instances"][0], region, str(reply.get("OwnerId", "")))
 
     try:
-        return asked_again(ask, account.settings.clock)
+        return profile.until_known(lambda: asked_again(ask, account.settings.clock), account.settings.clock)
     except ProviderError as error:
         if code_of(error) == "IdempotentParameterMismatch":
             found = of_token(order.token, region, account)
@@ -154,7 +164,8 @@ def _made(order: LaunchOrder, wanted: Mapping[str, Any], group: str, account: Ac
 
 
 def _undo(order: LaunchOrder, group: str, account: Account) -> None:
-    """Remove what was made beside the machine. EC2 keeps a group that a machine uses: then there is one, and its keys stay."""
+    """Remove what was made beside the machine. EC2 keeps a group that a machine uses: then there is one, and the rest stays."""
     with suppress(ProviderError):  # what stays carries our tags and is found as a leftover
         if remove_group(order.offer.region, group, account):
             account.keys.forget(order.token)
+            profile.undo(order, account)

@@ -1,7 +1,7 @@
 """Amazon EC2 as a provider. Each verb is a module of its own; this one gives them the contract's shape."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from ...model.finding import Finding
 from ...model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
@@ -9,13 +9,17 @@ from ...model.lease import Lease
 from ...model.money import BilledDay
 from ...model.offer import Offer
 from ...model.spec import MachineSpec, Resources
+from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
-from . import bill, catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause, schedule
+from . import bill, catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause, schedule, storage
 from .account import NAME, Account
 
 
 class AwsProvider:
-    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Preparable`, `Guarded`, `Bills` and a `PriceLister`."""
+    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Preparable`, `Guarded`, `Bills` and a `PriceLister`.
+
+    It is an `ObjectStorage`, too.
+    """
 
     name = NAME
 
@@ -80,6 +84,10 @@ class AwsProvider:
         """Say what a launch would make."""
         return outlook.outlook(machine, offer, self._account)
 
+    def is_prepared(self) -> bool:
+        """Say whether an account was prepared from this computer."""
+        return schedule.is_set_up(self._account)
+
     def preparation(self) -> str:
         """Say which role and policy `prepare_account` makes."""
         return schedule.preparation()
@@ -100,6 +108,18 @@ class AwsProvider:
         """
         found = machines.living(ref, self._account)
         groups.let_caller_in(found.machine, found.region, self._account)
+
+    def region_of(self, url: str) -> str:
+        """Return the region of an address's bucket. One call."""
+        return storage.region_of(url, self._account)
+
+    def stored(self, url: str) -> StoredData:
+        """Return what lies at an address in S3."""
+        return storage.stored(url, self._account)
+
+    def links(self, data: StoredData, until: datetime) -> Sequence[Link]:
+        """Return a presigned address for each object."""
+        return storage.links(data, until, self._account)
 
 
 def create(settings: ProviderSettings) -> AwsProvider:

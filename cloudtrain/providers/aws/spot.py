@@ -4,17 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...model.errors import ProviderError
+from ...model.instance import LaunchOrder
 from ...model.spec import Market
 from .account import Account
 from .describe import market_of
 from .machines import Found
 from .translate import calling, code_of
 
-OPTIONS: Mapping[str, Any] = {
-    "MarketType": "spot",
+
+def options(order: LaunchOrder) -> Mapping[str, Any]:
+    """Return how an order's spot machine is bought: for no more than its lease was reckoned with, when dollars are capped.
+
+    A price that rises above that takes the machine away; a bill that rises with it would break the cap.
+    """
     # A persistent request would launch the machine again after it was ended.
-    "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
-}
+    bought: dict[str, str] = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+    if order.lease.budget_usd is not None:
+        bought["MaxPrice"] = f"{order.lease.usd_per_hour - order.offer.beside_usd_per_hour:.4f}"
+    return {"MarketType": "spot", "SpotOptions": bought}
 
 
 def refuse_stop(found: Found) -> None:

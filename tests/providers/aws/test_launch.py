@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,8 +14,8 @@ from cloudtrain.model.errors import (
     QuotaExceededError,
 )
 from cloudtrain.model.instance import InstanceState, LaunchOrder, SshEndpoint
-from cloudtrain.model.lease import GuestEnd
-from cloudtrain.model.spec import Market, OnFinish, SshSettings
+from cloudtrain.model.lease import GuestEnd, Lease
+from cloudtrain.model.spec import Budget, Market, OnFinish, SshSettings
 from cloudtrain.providers.aws import schedule
 from cloudtrain.providers.aws.account import Account
 from cloudtrain.providers.aws.provider import AwsProvider
@@ -131,6 +132,16 @@ def test_what_was_launched_is_shown_with_its_keys_pinned(provider: AwsProvider, 
     )
     assert (seen.usd_per_hour, seen.beside_usd_per_hour, seen.gpu_count) == (0.526, 0.016, 1)
     assert (seen.usd_per_month_stopped, seen.guest_end, seen.ref.zone) == (8.0, GuestEnd.POWEROFF, ZONE)
+
+
+def test_a_spot_machine_under_a_budget_costs_no_more_than_its_lease_was_reckoned_with(
+    provider: AwsProvider, cloud: Cloud, order: LaunchOrder
+) -> None:
+    offer = replace(order.offer, market=Market.SPOT, usd_per_hour=0.2, beside_usd_per_hour=0.016)
+    lease = Lease.grant(Budget(1.0), offer.most_usd_per_hour or 0.0, order.lease.deadline - timedelta(days=1))
+    provider.launch(replace(order, offer=offer, lease=lease))
+    bought = cloud.sent("RunInstances")[0]["InstanceMarketOptions"]["SpotOptions"]
+    assert bought["MaxPrice"] == "0.2200"
 
 
 def test_a_spot_machine_is_bought_once_and_can_only_be_terminated(
@@ -281,12 +292,6 @@ def test_an_order_whose_machine_has_ended_makes_no_other_one(provider: AwsProvid
     with pytest.raises(NoCapacityError, match="an order makes one machine"):
         provider.launch(order)
     assert len(cloud.sent("RunInstances")) == 1
-
-
-def test_checkpoints_are_refused_before_anything_is_asked(provider: AwsProvider, cloud: Cloud, order: LaunchOrder) -> None:
-    with pytest.raises(ProviderError, match="S3"):
-        provider.launch(replace(order, checkpoints="s3://bucket/run"))
-    assert cloud.calls == []
 
 
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0"])

@@ -123,7 +123,10 @@ def _bring_python(root: str, home: str) -> None:
         _mount(None, root + home, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY)
     link = f"{root}/usr/local/bin/python3"
     if not os.path.lexists(link):
-        os.symlink(f"{home}/bin/{os.path.basename(sys.executable)}", link)
+        # A script and not a link: what is started by another name looks for its library where that name lies.
+        with open(link, "w", encoding="utf-8") as script:
+            script.write(f'#!/bin/sh\nexec {home}/bin/{os.path.basename(sys.executable)} "$@"\n')
+        os.chmod(link, 0o755)
 
 
 def _make_devices(dev: str) -> None:
