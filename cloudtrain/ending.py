@@ -14,6 +14,7 @@ from typing import Self
 from .journey import Journey
 from .model.errors import (
     CloudtrainError,
+    ExitCode,
     HostUnreachableError,
     InstanceNotFoundError,
     ProviderError,
@@ -27,7 +28,9 @@ from .model.lease import GuestEnd
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
 from .model.spec import OnFinish
+from .pacing import paced
 from .providers.base import Provider
+from .rescuing import drop, settle
 from .spending import noted
 from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
@@ -121,7 +124,10 @@ class Ending:
             return True  # The run says that it was cancelled; that is the answer.
         if isinstance(error, CloudtrainError) and journey.run.instances:
             hint = f"{error.hint}\nWhat came back: {journey.run.folder}".strip()
-            raise RunFailedError(f"{error.message} ({self._what_became_of_it()})", hint) from error
+            failed = RunFailedError(f"{error.message} ({self._what_became_of_it()})", hint)
+            if journey.run.phase is RunPhase.KEPT:
+                failed.exit_code = ExitCode.MAY_STILL_BILL
+            raise failed from error
         return False
 
     def _end(self, error: BaseException | None) -> None:
@@ -169,7 +175,9 @@ class Ending:
         with journey.stage("collect", str(journey.run.folder)):
             journey.enter(RunPhase.COLLECTING)
             home, folder = journey.home(journey.remote), journey.run.folder
-            came = collect(journey.job, home, folder, journey.remote, journey.tools.tell)
+            tell = paced(journey.tools.tell, journey.tools.clock, 0, journey.usd_now)
+            came = collect(journey.job, home, folder, journey.remote, tell)
+            drop(folder, came.names)
             journey.record["outputs"] = list(came.names)
             if came.missed:
                 journey.results_missed(came.missed)
@@ -252,6 +260,7 @@ class Ending:
         journey.record["machine_ended_at"] = to_plain(now)
         journey.now_is(replace(journey.run, phase=phase, usd=journey.settled_usd(now)))
         try:
+            settle(journey)
             journey.write_report()
         except (CloudtrainError, OSError) as error:
             journey.tools.tell(Note(f"The report could not be written: {error}", "warning"))

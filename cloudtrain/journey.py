@@ -1,16 +1,15 @@
 """A run on its way: where it is, what it found out, and the ledger and `run.json` kept in step with it."""
 
-import subprocess
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from . import __version__
 from .ledger.ledger import Ledger
 from .model.clock import Clock
 from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, LedgerError, NotFoundError, ProviderError
@@ -23,6 +22,7 @@ from .model.spec import Budget, JobSpec, MachineSpec
 from .providers.base import Guarded, OfferSource
 from .remote.base import Remote
 from .remote.guest import Guest
+from .report.first_record import first_record
 from .report.page import write_report
 from .report.run_file import read_run_file, write_run_file
 from .spending import allowance, capped, cost_of_run, cost_record, noted, refuse_beyond_cap
@@ -36,6 +36,15 @@ class Interrupt(StrEnum):
     SHUT_DOWN = "shut-down"
 
 
+def nobody_to_ask(question: str, without_asking: str) -> None:
+    """Refuse what a person would have to agree to.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(f"{question} There is nobody to ask", without_asking)
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """Everything the story needs from the world, handed in.
@@ -46,6 +55,8 @@ class Tools:
         owner: a name for this person on this computer.
         on_interrupt: asked once when Ctrl-C comes while the job runs.
         uninterrupted: keeps Ctrl-C from breaking the shutting down.
+        must_agree: asks a person a question, or raises ConfigError with the line to type where nobody can be asked.
+        wait: waits so many seconds for a flag to be set, and returns whether it is; for what goes on beside the story.
         monthly_budget: reads the person's cap for a calendar month, USD, or None. Read only where money is about to be spent: a
             settings file that is broken must not keep a machine from being ended.
     """
@@ -61,6 +72,8 @@ class Tools:
     environ: Mapping[str, str] = field(default_factory=dict)
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
     monthly_budget: Callable[[], float | None] = lambda: None
+    must_agree: Callable[[str, str], None] = nobody_to_ask
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
 
     def cap(self, machine: str) -> Callable[[Budget], tuple[Budget, str]]:
         """Return what turns a budget into what the month leaves of it, for a machine of this name."""
@@ -118,7 +131,7 @@ class Journey:
                 "Train in a folder you may write to, where `runs` is a folder or does not exist.",
             ) from error
         tools.ledger.add_run(run, job)
-        journey = cls(run, job, machine, tools, _first_record(run, job, machine))
+        journey = cls(run, job, machine, tools, first_record(run, job, machine))
         journey.write_record()
         return journey
 
@@ -131,7 +144,7 @@ class Journey:
         except CloudtrainError as error:
             tools.tell(Note(f"{error.message} It is written anew from what the ledger knows.", "warning"))
             run.folder.mkdir(parents=True, exist_ok=True)
-            record = _first_record(run, job, machine)
+            record = first_record(run, job, machine)
         return cls(run, job, machine, tools, record)
 
     def home(self, remote: Remote) -> PurePosixPath:
@@ -221,6 +234,11 @@ class Journey:
         hours = (moment - datetime.fromisoformat(started)).total_seconds() / 3600
         return round(max(0.0, hours) * (self.run.offer.full_usd_per_hour or 0.0), 6)
 
+    def usd_now(self) -> float | None:
+        """Return what the machine has cost by now, USD; None when it costs nothing or its price is unknown."""
+        has_price = self.run.offer is not None and self.run.offer.full_usd_per_hour
+        return self.usd_until(self.tools.clock.now()) if has_price else None
+
     def settled_usd(self, moment: datetime) -> float:
         """Return what the run has cost by a moment, USD, and put it into the record."""
         usd = self.usd_until(moment)
@@ -263,34 +281,3 @@ class Journey:
         """Write `run.json` and `report.html` beside the results."""
         self.write_record()
         write_report(self.run.folder)
-
-
-def _first_record(run: Run, job: JobSpec, machine: MachineSpec) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "id": run.id,
-        "job": job.name,
-        "command": job.command,
-        "framework": job.framework.value,
-        "machine": machine.name,
-        "provider": machine.provider,
-        "created_at": to_plain(run.created_at),
-        "cloudtrain": __version__,
-        "git": _git_state(job.folder),
-        "continues": run.continues,
-        "sample": float(job.env["CLOUDTRAIN_SAMPLE"]) if "CLOUDTRAIN_SAMPLE" in job.env else None,
-    }
-
-
-def _git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit the job's folder stands at, or None when it is no git checkout or git is not installed."""
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--", "."))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()

@@ -1,7 +1,9 @@
 """The lease of a machine that lives: kept by the machine itself, and moved only when a person says so."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 
 from .journey import Tools
 from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, NoOfferFitsError
@@ -34,14 +36,16 @@ class Extended:
     most_usd: float | None
 
 
-def arm_guest(instance: Instance, guest: Guest, tools: Tools, job: JobSpec | None = None) -> None:
-    """Let the machine itself keep its deadline and watch for idleness, and read back that it does.
+def arm_guest(instance: Instance, guest: Guest, tools: Tools, job: JobSpec | None = None) -> bool:
+    """Let the machine itself keep its deadline and watch for idleness, read back that it does, and return True.
+
+    False says that nothing on this machine can end it.
 
     Raises:
         CloudtrainError: it does not keep a deadline, or a later one than the cloud shows.
     """
     if instance.guest_end is GuestEnd.NONE or instance.deadline is None:
-        return
+        return False
     kept = guest.set_lease(
         deadline=instance.deadline,
         issued_at=tools.clock.now(),
@@ -56,6 +60,7 @@ def arm_guest(instance: Instance, guest: Guest, tools: Tools, job: JobSpec | Non
             f"{'nothing is armed' if not kept.armed else f'{kept.deadline:%Y-%m-%d %H:%M} UTC'}",
             f"It is not to be trusted; end it: cloudtrain terminate {instance.name}",
         )
+    return True
 
 
 def say_who_keeps_it(provider: Provider, tools: Tools) -> None:
@@ -77,7 +82,7 @@ def extend(name: str, tools: Tools, *, usd: float | None = None, seconds: float 
         ConfigError: it does not run, or dollars cannot be turned into time.
         NoOfferFitsError: it would cost more than the month's cap leaves.
         ProviderError: the cloud does not move it; it stands as it was.
-        HostUnreachableError: the cloud moved it and the machine could not be told: it ends as before.
+        HostUnreachableError: the machine cannot be told, and nothing was moved; or the line broke over it: it ends as before.
     """
     machine, instance, provider = existing(name, tools)
     if instance.state is not InstanceState.RUNNING or instance.deadline is None:
@@ -86,13 +91,18 @@ def extend(name: str, tools: Tools, *, usd: float | None = None, seconds: float 
         )
     lease = _longer(instance, instance.deadline, usd, seconds, tools)
     _refuse_beyond_cap(lease, instance.deadline, tools)
-    provider.extend(instance.ref, lease)
-    moved = provider.get(instance.ref)
-    with noted(tools.tell):
-        tools.ledger.spend.extended(instance.ref, lease.deadline)
-    tools.ledger.save_machine(machine, moved)
-    if instance.guest_end is not GuestEnd.NONE:
-        _tell_machine(instance, lease, tools)
+    with ExitStack() as line:
+        guest: Guest | None = None
+        if instance.guest_end is not GuestEnd.NONE:  # before anything moves: a machine that cannot be told ends as before
+            remote, guest = connect(instance, tools.open_remote, tools.clock, 60.0, tools.let_in(machine, instance))
+            line.enter_context(remote)
+        provider.extend(instance.ref, lease)
+        moved = provider.get(instance.ref)
+        with noted(tools.tell):
+            tools.ledger.spend.extended(instance.ref, lease.deadline)
+        tools.ledger.save_machine(machine, moved)
+        if guest is not None:
+            _tell_machine(instance, guest, remote.home, lease, tools)
     return Extended(moved, instance.deadline, _most_usd(instance, lease.deadline))
 
 
@@ -119,29 +129,27 @@ def _refuse_beyond_cap(lease: Lease, before: datetime, tools: Tools) -> None:
         )
 
 
-def _tell_machine(instance: Instance, lease: Lease, tools: Tools) -> None:
+def _tell_machine(instance: Instance, guest: Guest, home: PurePosixPath, lease: Lease, tools: Tools) -> None:
     """Let the machine and the jobs on it know the new deadline."""
     try:
-        remote, guest = connect(instance, tools.open_remote, tools.clock, timeout_s=60.0)
-        with remote:
-            kept = guest.lease()
-            guest.set_lease(
-                deadline=lease.deadline,
-                # Of two leases the machine keeps the one issued later; the clock here may be behind another computer's.
-                issued_at=max(tools.clock.now(), kept.issued_at + timedelta(seconds=1)),
-                end=instance.guest_end,
-                idle_timeout_s=kept.idle_timeout_s,
-                stall_timeout_s=kept.stall_timeout_s,
-                finish_grace_s=kept.finish_grace_s,
-            )
-            for run in tools.ledger.open_runs():
-                if instance.ref in run.instances:
-                    guest.move_deadline(remote.home / "runs" / run.id, lease.deadline)
+        kept = guest.lease()
+        guest.set_lease(
+            deadline=lease.deadline,
+            # Of two leases the machine keeps the one issued later; the clock here may be behind another computer's.
+            issued_at=max(tools.clock.now(), kept.issued_at + timedelta(seconds=1)),
+            end=instance.guest_end,
+            idle_timeout_s=kept.idle_timeout_s,
+            stall_timeout_s=kept.stall_timeout_s,
+            finish_grace_s=kept.finish_grace_s,
+        )
+        for run in tools.ledger.open_runs():
+            if instance.ref in run.instances:
+                guest.move_deadline(home / "runs" / run.id, lease.deadline)
     except HostUnreachableError as error:
         raise HostUnreachableError(
-            f"The cloud moved the deadline of {instance.name} and the machine could not be told ({error.message}): "
-            f"it ends itself as before, by {instance.deadline:%Y-%m-%d %H:%M} UTC",
-            f"Try again: cloudtrain extend {instance.name} --for 1m",
+            f"The cloud moved the deadline of {instance.name} and the line broke before the machine knew ({error.message}): "
+            f"it may end itself as before, by {instance.deadline:%Y-%m-%d %H:%M} UTC",
+            f"Tell it again: cloudtrain extend {instance.name} --for 1m",
         ) from error
 
 

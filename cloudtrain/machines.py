@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 from .journey import Tools
 from .leasing import arm_guest, say_who_keeps_it
-from .model.errors import NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError
+from .model.errors import ConfigError, NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError
 from .model.event import Note, StageEnded, StageStarted
 from .model.instance import Instance, InstanceRef, InstanceState, LaunchOrder, Outlook
-from .model.lease import GuestEnd, Lease
+from .model.lease import Lease
 from .model.money import cents_up
 from .model.offer import Offer
 from .model.plan import Plan
-from .model.spec import Budget, MachineSpec, OnFinish, Resources
+from .model.spec import Budget, MachineSpec, Market, OnFinish, Resources
 from .providers.base import Foreseeing, OfferSource, Provider, Resizable
 from .spending import noted
 from .stages import shut_down
@@ -80,8 +80,8 @@ def start(
 ) -> Instance:
     """Launch the machine of this name, or switch it on again, under a new lease. A running one is left as it is.
 
-    With `wait` it returns when the machine can be spoken to and its GPUs answer, else when the cloud has accepted the order
-    and the deadline is armed. `on_finish` (terminate or stop) is what the deadline does to a new machine.
+    With `wait` it returns when the machine can be spoken to and its GPUs answer, else when the cloud has accepted and the
+    deadline is armed. `on_finish` (terminate or stop) is what the deadline does to a new machine.
 
     Raises:
         NoOfferFitsError, ProviderError, RunHeldError: nothing was rented.
@@ -150,8 +150,7 @@ def _wait_until_usable(machine: MachineSpec, instance: Instance, provider: Provi
         tools.ledger.save_machine(machine, running)
         remote, guest = connect(running, tools.open_remote, tools.clock, on_silence=tools.let_in(machine, running))
         with remote:
-            if running.guest_end is not GuestEnd.NONE:
-                arm_guest(running, guest, tools)
+            if arm_guest(running, guest, tools):
                 make_ready(remote, running.gpu_count, tools.clock, tools.tell)
         return running
     except KeyboardInterrupt:
@@ -185,8 +184,7 @@ def _launch(plan: Plan, known: InstanceRef | None, provider: Provider, tools: To
         return armed(first.instance, first.lease.deadline)
     except BaseException:
         with tools.uninterrupted():
-            unheard = look_for_started(plan.machine, provider, tools)
-            for instance in made or unheard:
+            for instance in made or look_for_started(plan.machine, provider, tools):
                 shut_down.terminate(instance, provider, tools.clock, tools.tell)
                 with noted(tools.tell):
                     tools.ledger.spend.ended(instance.ref, tools.clock.now())
@@ -211,6 +209,8 @@ def stop(name: str, tools: Tools) -> Instance:
         ShutdownError: the cloud does not confirm.
     """
     machine, instance, provider = existing(name, tools)
+    if instance.market is Market.SPOT:
+        raise ConfigError(f"{name} is a spot machine: it can be ended and not stopped", f"cloudtrain terminate {name}")
     with tools.uninterrupted():
         stopped = _stop(instance, provider, tools)
     tools.ledger.save_machine(machine, stopped)

@@ -9,7 +9,7 @@ from .journey import Tools
 from .ledger.holder import is_alive
 from .model.errors import CloudtrainError, NotSetUpError
 from .model.finding import Finding
-from .model.instance import Instance, Leftover
+from .model.instance import Instance, InstanceState, Leftover
 from .model.run import Run
 from .model.spec import MachineSpec
 from .providers.base import OfferSource, Provider
@@ -75,9 +75,19 @@ def status(tools: Tools, *, runs: int = 20) -> Status:
             if isinstance(error, NotSetUpError) and spec.provider not in used:
                 continue  # A cloud that this computer cannot ask and never did is no news.
             silent.append(Finding(False, spec.provider, f"did not answer: {error.message}", error.hint))
+            machines += _as_remembered(spec, tools)
     # Two configs may name the same machine of one's own.
     once = {(machine.provider, machine.instance.ref.id): machine for machine in reversed(machines)}
     return Status(tuple(reversed(once.values())), tuple(tools.ledger.runs(runs)), tuple(silent), tuple(leftovers))
+
+
+def _as_remembered(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
+    """Return what the ledger has of a provider that does not answer, as machines of which nobody knows what they do."""
+    now = tools.clock.now()
+    live = {ref: run.id for run in tools.ledger.open_runs() for ref in run.instances}
+    known = [record.instance for record in tools.ledger.machines() if record.spec.provider == spec.provider]
+    unknown = [replace(instance, state=InstanceState.UNKNOWN) for instance in known if instance is not None]
+    return [MachineStatus(i.name, spec.provider, i, Standing.KNOWN, live.get(i.ref, ""), _usd_so_far(i, now)) for i in unknown]
 
 
 def _opened_once(tools: Tools) -> Callable[[MachineSpec], OfferSource]:
@@ -173,4 +183,4 @@ def _standing(instance: Instance, known: bool, owner: str, now: datetime) -> Sta
 def _usd_so_far(instance: Instance, now: datetime) -> float | None:
     if instance.full_usd_per_hour is None or instance.launched_at is None:
         return None
-    return round((now - instance.launched_at).total_seconds() / 3600 * instance.full_usd_per_hour, 6)
+    return round(max(0.0, (now - instance.launched_at).total_seconds()) / 3600 * instance.full_usd_per_hour, 6)

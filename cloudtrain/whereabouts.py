@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from .journey import Tools
+from .ledger.holder import is_alive, this_process
 from .model.errors import InstanceNotFoundError, NotFoundError, ProviderError, ProviderUnavailableError, ShutdownError
-from .model.instance import Instance, InstanceState
+from .model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
 from .model.run import Run
 from .model.spec import MachineSpec
 from .providers.base import OfferSource, Provider
+from .providers.waiting import look_for
 
 _THERE = (
     InstanceState.PENDING,
@@ -57,8 +59,18 @@ def find(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | N
                 break
             if seen.state in _THERE:
                 return seen
-    mine = [i for i in provider.list_owned() if i.name == machine.name and i.owner == tools.owner and i.state in _THERE]
+    owned = provider.list_owned()
+    _settle_started(owned, tools)
+    mine = [i for i in owned if i.name == machine.name and i.owner == tools.owner and i.state in _THERE]
     return mine[0] if mine else None
+
+
+def _settle_started(owned: Sequence[Instance], tools: Tools) -> None:
+    """Close the book on machines that were started by name and nobody heard of. A run's is for whoever takes the run up."""
+    by_token = {instance.token: instance.ref for instance in owned}
+    for order in tools.ledger.open_intents():
+        if order.token in by_token and not order.run_id:
+            tools.ledger.settle(order.token, by_token[order.token])
 
 
 def find_idle(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | None:
@@ -69,6 +81,12 @@ def find_idle(machine: MachineSpec, provider: Provider, tools: Tools) -> Instanc
     in_use = {ref for run in tools.ledger.open_runs() for ref in run.instances}
     ordered_for_a_run = {order.token for order in tools.ledger.open_intents() if order.run_id}
     return None if found.ref in in_use or found.token in ordered_for_a_run else found
+
+
+def remembered(name: str, tools: Tools) -> InstanceRef | None:
+    """Return the machine that a name that was written down stands for, or None."""
+    instance = tools.ledger.machine(name).instance
+    return None if instance is None else instance.ref
 
 
 def remember_name(machine: MachineSpec, tools: Tools) -> None:
@@ -106,13 +124,13 @@ def look_for_launched(run: Run, provider: Provider, tools: Tools) -> Instance | 
     """Return the machine of a launch of this run that nobody heard back from; None when there is none.
 
     Raises:
-        ShutdownError: the cloud cannot be asked; a machine may exist.
+        ShutdownError: the cloud cannot be asked, or does not show yet what was just asked for; a machine may exist.
     """
     orders = {order.token: order for order in tools.ledger.open_intents() if order.run_id == run.id}
     if not orders:
         return None
     try:
-        owned = provider.list_owned()
+        owned = look_for(orders, provider, tools.clock)
     except ProviderError as error:
         until = max(order.lease.deadline for order in orders.values())
         raise ShutdownError(
@@ -121,21 +139,52 @@ def look_for_launched(run: Run, provider: Provider, tools: Tools) -> Instance | 
             f"Look again in a minute: cloudtrain attach {run.id}",
         ) from error
     for instance in owned:
-        if instance.token in orders:
-            tools.ledger.settle(instance.token, instance.ref)
-            return instance
+        tools.ledger.settle(instance.token, instance.ref)
+        return instance
+    _refuse_to_call_it_nothing([order for order in orders.values() if order.holder == this_process()], f"attach {run.id}")
     return None
 
 
+def look_for_started(machine: MachineSpec, provider: Provider, tools: Tools) -> list[Instance]:
+    """Return what an interrupted launch under this name has made: one of this process, or of one that died.
+
+    Raises:
+        ShutdownError: the cloud does not show yet what this process has just asked for; a machine may exist.
+    """
+    orders = [order for order in tools.ledger.open_intents() if order.machine.name == machine.name and not order.run_id]
+    unheard = {order.token: order for order in orders if order.holder in ("", this_process()) or not is_alive(order.holder)}
+    found = look_for(unheard, provider, tools.clock) if unheard else []
+    for instance in found:
+        tools.ledger.settle(instance.token, instance.ref)
+        unheard.pop(instance.token)
+    _refuse_to_call_it_nothing([order for order in unheard.values() if order.holder == this_process()], "status")
+    return found
+
+
+def _refuse_to_call_it_nothing(orders: Sequence[LaunchOrder], look: str) -> None:
+    """Refuse to conclude, from a cloud's lists alone, that a launch which nobody heard back from made nothing."""
+    for order in orders:
+        raise ShutdownError(
+            f"The launch of {order.machine.name} was interrupted before {order.machine.provider} answered. A machine may have "
+            f"been made and does not show yet; if so, it ends by itself by {order.lease.deadline:%Y-%m-%d %H:%M} UTC.",
+            f"Look again in a minute: cloudtrain {look}",
+        )
+
+
 def settle_old_launches(provider: Provider, owned: Sequence[Instance], tools: Tools) -> None:
-    """Close the book on launches nobody heard back from, now that we have looked at what exists."""
+    """Close the book on launches nobody heard back from, now that we have looked at what exists.
+
+    The order of a run that can be taken up stays open: by it the run knows its machine for its own.
+    """
     by_token = {instance.token: instance for instance in owned}
+    open_runs = {run.id for run in tools.ledger.open_runs()}
     for order in tools.ledger.open_intents():
         if order.machine.provider != provider.name:
             continue
         instance = by_token.get(order.token)
-        if instance is not None:
+        is_over = tools.clock.now() > order.lease.deadline
+        if instance is not None and (is_over or order.run_id not in open_runs):
             tools.ledger.settle(order.token, instance.ref)
             remember(order.machine, instance, tools)
-        elif tools.clock.now() > order.lease.deadline:
+        elif is_over:
             tools.ledger.settle(order.token, None)

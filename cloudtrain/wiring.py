@@ -6,7 +6,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from .clock import SystemClock
@@ -16,7 +16,7 @@ from .config.settings import load_settings
 from .journey import Interrupt, Tools
 from .ledger.ledger import Ledger
 from .model.event import Event, Tell
-from .model.instance import Endpoint, SshEndpoint
+from .model.instance import Endpoint, Instance, InstanceState, SshEndpoint
 from .model.offer import Offer
 from .model.run import Run
 from .model.spec import HostSpec, MachineSpec
@@ -26,6 +26,10 @@ from .providers.registry import open_provider, provider_names
 from .remote.base import Remote
 from .remote.guest_lines import GuestLines
 from .remote.line import open_remote
+from .remote.ssh_config import SshConfig
+
+SSH_FOLDER = "ssh"
+"""The folder in the state folder that a person's own ssh may include."""
 
 
 def silence(_event: Event) -> None:
@@ -46,6 +50,7 @@ def open_tools(
     """Open the ledger and hand out the tools; the ledger is closed afterwards."""
     clock = SystemClock()
     with Ledger.open(state_folder(), clock) as ledger, GuestLines(_control_folder()) as lines:
+        ledger.on_machine = _let_ssh_know
         yield Tools(
             ledger=ledger,
             clock=clock,
@@ -85,6 +90,17 @@ def prices_file() -> Path:
 def this_owner() -> str:
     """Return a name for this person on this computer, fit for a cloud's tag: letters, digits, dashes, at most 60."""
     return re.sub(r"[^a-z0-9]+", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower()).strip("-")[:60]
+
+
+def _let_ssh_know(name: str, instance: Instance | None) -> None:
+    """Keep what lets a person's own ssh reach a machine in step with what is known of it."""
+    files = SshConfig(state_folder() / SSH_FOLDER)
+    is_on = instance is not None and instance.state in (InstanceState.PENDING, InstanceState.RUNNING)
+    with suppress(OSError):  # a courtesy: no machine is kept, lost or billed for it
+        if instance is not None and is_on and isinstance(instance.endpoint, SshEndpoint):
+            files.write(name, instance.endpoint)
+        else:
+            files.remove(name)
 
 
 def _open_remote(endpoint: Endpoint) -> Remote:

@@ -1,4 +1,8 @@
-"""Events as JSON, one on a line, for programs. The field `event` says which it is; the names are stable."""
+"""Events as JSON, one on a line, for programs. The field `event` says which it is; the names are stable.
+
+The other fields are those of `model/event.py`. "progress" has `stage`, `done`, `total`, `unit` and, for bytes, `files`, in all,
+`bytes_per_second`, `seconds_left` and `usd`; null where nobody can say.
+"""
 
 import codecs
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from rich.text import Text
 from ..model.event import Event, LogChunk, Note, Progress, StageEnded, StageStarted
 from .log import Log
 from .render import clean
-from .words import humane, size, span
+from .words import dollars, humane, size, span
 
 STAGE_WIDTH = 10
 BAR_WIDTH = 24
@@ -127,6 +127,15 @@ class LiveStages:
 
 
 def _how_far(progress: Progress) -> str:
-    if progress.unit == "bytes":
-        return f"{size(progress.done)} of {size(progress.total)}"
-    return f"{progress.done} of {progress.total} {progress.unit}".rstrip()
+    if progress.unit != "bytes":
+        return f"{progress.done} of {progress.total} {progress.unit}".rstrip()
+    parts = [f"{size(progress.done)} of {size(progress.total)}"]
+    if progress.files > 1:
+        parts.append(f"{progress.files} files")
+    if progress.bytes_per_second:
+        parts.append(f"{size(round(progress.bytes_per_second))}/s")
+    if progress.seconds_left:
+        parts.append(f"{span(progress.seconds_left)} left")
+    if progress.usd is not None:
+        parts.append(dollars(progress.usd))
+    return ", ".join(parts)

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..journey import Interrupt, Tools
 from ..ledger.ledger import Ledger
 from ..model.errors import LedgerError
 from ..model.run import Run
 from ..wiring import open_tools
+from .ask import must_agree
 from .listener import listening
 from .signals import Signals
-from .words import moment
+from .words import humane, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,17 @@ def open_session(*, as_json: bool = False, on_interrupt: str = "shut-down") -> I
         listener.settle()
         return signals.decide(run)
 
+    def agreed(question: str, without_asking: str) -> None:
+        listener.settle()
+        must_agree(humane(question), without_asking)
+
     with (
         listening(as_json=as_json) as listener,
         signals.listening(),
         open_tools(listener.tell, decide, _with_deadline(signals, ledgers)) as tools,
     ):
         ledgers.append(tools.ledger)
-        yield Session(tools, signals)
+        yield Session(replace(tools, must_agree=agreed), signals)
 
 
 def _with_deadline(signals: Signals, ledgers: list[Ledger]) -> Callable[[], AbstractContextManager[None]]:

@@ -57,8 +57,9 @@ def load_verb(name: str) -> Any:
 
     The module may say `TAKES_COMMAND`, and has `EXAMPLES`: lines to type.
     """
-    module = import_module(f".verbs.{name}", __package__)
-    function: Callable[..., None] = getattr(module, name)
+    word = name.replace("-", "_")
+    module = import_module(f".verbs.{word}", __package__)
+    function: Callable[..., None] = getattr(module, word)
     examples = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES.strip().splitlines())
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     kind = CommandVerb if getattr(module, "TAKES_COMMAND", False) else Verb

@@ -5,6 +5,7 @@ at once; a process may use one `Ledger` from one thread. Every change is one tra
 state before or after it, never between.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +31,7 @@ class Ledger:
     Attributes:
         spend: what bills, from when to when.
         past: what earlier runs tell about the next one.
+        on_machine: told whenever a name comes to stand for an instance, or for none; must not raise.
     """
 
     def __init__(self, file: LedgerFile, clock: Clock) -> None:
@@ -37,6 +39,7 @@ class Ledger:
         self._clock = clock
         self.spend = Spend(file)
         self.past = Past(file, clock)
+        self.on_machine: Callable[[str, Instance | None], None] = lambda _name, _instance: None
 
     @classmethod
     def open(cls, home: Path, clock: Clock) -> "Ledger":
@@ -101,6 +104,7 @@ class Ledger:
                 " VALUES (?, (SELECT coalesce(max(turn), 0) + 1 FROM machines), ?, ?, ?, ?)",
                 (spec.name, text(spec), None if instance is None else text(instance), seen_at, self._now()),
             )
+        self.on_machine(spec.name, instance)
 
     def see(self, instance: Instance) -> None:
         """Update what is remembered of the machine this instance belongs to, its spec untouched.

@@ -15,7 +15,7 @@ CloudtrainError                     message, hint, exit code
 │   ├── InstanceNotFoundError
 │   └── ProviderUnavailableError
 ├── RemoteError                 4
-│   ├── HostUnreachableError
+│   ├── HostUnreachableError 70
 │   ├── HostKeyError
 │   ├── RemoteFileError
 │   └── TransferError
@@ -146,7 +146,9 @@ class RemoteError(CloudtrainError):
 
 
 class HostUnreachableError(RemoteError):
-    """No line to the machine, or it broke."""
+    """No line to the machine, or it broke. Where nobody has ended the machine since, it may bill."""
+
+    exit_code = ExitCode.MAY_STILL_BILL
 
 
 class HostKeyError(RemoteError):

@@ -23,12 +23,24 @@ class StageEnded:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a stage has come. `total` is 0 when unknown; `unit` is "bytes", "files" or ""."""
+    """How far a stage has come. `total` is 0 when unknown; `unit` is "bytes", "files" or "".
+
+    Attributes:
+        files: how many files that is in all; 0 when unknown.
+        bytes_per_second: how fast it goes now, bytes/s; None when nobody can say yet.
+        seconds_left: how long it takes at that speed, seconds; None when nobody can say.
+        usd: what the machine has cost, USD, since it was rented for the run, or else since the transfer began; None when it
+            costs nothing or its price is unknown.
+    """
 
     stage: str
     done: int
     total: int = 0
     unit: str = "bytes"
+    files: int = 0
+    bytes_per_second: float | None = None
+    seconds_left: float | None = None
+    usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

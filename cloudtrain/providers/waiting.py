@@ -1,6 +1,6 @@
 """Watching an instance until it is what we want it to be."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from ..model.clock import Clock
 from ..model.errors import InstanceNotFoundError, ProviderUnavailableError
@@ -35,3 +35,20 @@ def wait_until(
             if instance.state in wanted or clock.monotonic() >= give_up_at:
                 return instance
         clock.sleep(POLL_S)
+
+
+def look_for(tokens: Container[str], provider: Provider, clock: Clock) -> list[Instance]:
+    """Return the machines of some orders, looked for three times within ten seconds: a cloud's lists lag behind its answers.
+
+    Raises:
+        ProviderError: the cloud cannot be asked.
+    """
+    for pause_s in _LOOKS_AFTER_S:
+        clock.sleep(pause_s)
+        found = [instance for instance in provider.list_owned() if instance.token in tokens]
+        if found:
+            return found
+    return []
+
+
+_LOOKS_AFTER_S = (0.0, 3.0, 6.0)

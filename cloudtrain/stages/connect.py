@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..model.clock import Clock
 from ..model.errors import HostUnreachableError
-from ..model.instance import Endpoint, Instance
+from ..model.instance import Endpoint, Instance, InstanceState
 from ..remote.base import Remote
 from ..remote.guest import Guest
 
@@ -35,9 +35,7 @@ def connect(
         HostKeyError: another machine answered; never asked again.
     """
     if instance.endpoint is None:
-        raise HostUnreachableError(
-            f"{instance.name} is {instance.state.value} and has no address", f"Switch it on: cloudtrain start {instance.name}"
-        )
+        raise _no_way_to(instance)
     began, pause_s = clock.monotonic(), _FIRST_PAUSE_S
     while True:
         try:
@@ -59,3 +57,16 @@ def _open(endpoint: Endpoint, open_remote: OpenRemote) -> tuple[Remote, Guest]:
     except BaseException:
         remote.close()
         raise
+
+
+def _no_way_to(instance: Instance) -> HostUnreachableError:
+    if instance.state is InstanceState.RUNNING and instance.address:
+        return HostUnreachableError(
+            f"{instance.name} runs at {instance.address}, and the keys to it are not on this computer",
+            f"End it, disk included: cloudtrain terminate {instance.name}",
+        )
+    if instance.state is InstanceState.PENDING:
+        return HostUnreachableError(f"{instance.name} still boots", f"Wait for it: cloudtrain start {instance.name}")
+    return HostUnreachableError(
+        f"{instance.name} is {instance.state.value} and has no address", f"Switch it on: cloudtrain start {instance.name}"
+    )

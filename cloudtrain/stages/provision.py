@@ -10,10 +10,13 @@ from ..ledger.ledger import Ledger
 from ..model.clock import Clock
 from ..model.errors import (
     CloudtrainError,
+    CredentialsError,
     InstanceNotFoundError,
     NoCapacityError,
     NoOfferFitsError,
+    PermissionDeniedError,
     ProviderError,
+    ProviderUnavailableError,
     QuotaExceededError,
     RunHeldError,
     ShutdownError,
@@ -24,7 +27,7 @@ from ..model.lease import Lease
 from ..model.offer import Offer
 from ..model.plan import Plan
 from ..providers.base import Pausable, Provider
-from ..providers.waiting import wait_until
+from ..providers.waiting import look_for, wait_until
 
 BOOT_TIMEOUT_S = 600.0
 """How long a machine may take from launch to running, in seconds."""
@@ -206,7 +209,7 @@ def _launch(order: LaunchOrder, provider: Provider, buyer: Buyer) -> Instance:
         ledger.settle(order.token, None)
         raise
     except ProviderError as error:
-        _end_what_may_exist(order, provider, error)
+        _end_what_may_exist(order, provider, buyer.clock, error)
         ledger.settle(order.token, None)
         raise
     # The intent stays open until somebody answers for the machine: in between a Ctrl-C finds one or the other.
@@ -215,17 +218,35 @@ def _launch(order: LaunchOrder, provider: Provider, buyer: Buyer) -> Instance:
     return instance
 
 
-def _end_what_may_exist(order: LaunchOrder, provider: Provider, cause: ProviderError) -> None:
+def _end_what_may_exist(order: LaunchOrder, provider: Provider, clock: Clock, cause: ProviderError) -> None:
+    """End what a launch that failed has made all the same.
+
+    Raises:
+        ShutdownError: nobody knows whether it made something.
+        CloudtrainError: it did, and that was ended.
+    """
+    if isinstance(cause, CredentialsError | PermissionDeniedError):
+        return  # Whom a cloud does not know or let, it makes nothing for.
     try:
-        for instance in provider.list_owned():
-            if instance.token == order.token:
-                provider.terminate(instance.ref)
+        found = look_for((order.token,), provider, clock)
+        for instance in found:
+            provider.terminate(instance.ref)
+            wait_until(provider, instance.ref, (InstanceState.TERMINATED,), clock, BOOT_TIMEOUT_S)
+            provider.terminate(instance.ref)  # what the cloud lets go of only now
     except ProviderError as error:
-        raise ShutdownError(
-            f"{provider.name} refused the launch ({cause.message}) and then could not be asked what exists "
-            f"({error.message}); a machine may have been made. Its own deadline is {order.lease.deadline:%Y-%m-%d %H:%M} UTC.",
-            "Look again in a minute: cloudtrain status",
-        ) from cause
+        raise _may_exist(order, f"{cause.message}; and then {provider.name} could not be asked: {error.message}") from cause
+    if found:
+        raise CloudtrainError(f"{cause.message}. A machine was made all the same; it was ended.", cause.hint) from cause
+    if isinstance(cause, ProviderUnavailableError):
+        raise _may_exist(order, cause.message) from cause
+
+
+def _may_exist(order: LaunchOrder, why: str) -> ShutdownError:
+    return ShutdownError(
+        f"The launch of {order.machine.name} was not answered ({why}). A machine may have been made; if so, it ends by itself "
+        f"by {order.lease.deadline:%Y-%m-%d %H:%M} UTC.",
+        "Look again in a minute: cloudtrain status",
+    )
 
 
 _SETTLED = (InstanceState.RUNNING, InstanceState.STOPPED, InstanceState.TERMINATED, InstanceState.POWERED_OFF)

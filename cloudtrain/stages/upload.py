@@ -2,6 +2,7 @@
 
 from pathlib import PurePosixPath
 
+from ..model.errors import ConfigError, TransferError
 from ..model.event import Note, Progress, Tell
 from ..model.spec import JobSpec
 from ..remote.base import Remote
@@ -12,10 +13,13 @@ def choose_files(job: JobSpec) -> FileSet:
     """Return what would travel: the inputs and the requirements file. Reads folders, not contents; costs nothing.
 
     Raises:
-        TransferError: a link leaves the job's folder.
+        ConfigError: a link leaves the job's folder, or something cannot be read.
     """
     names = job.inputs if job.requirements is None else (*job.inputs, job.requirements)
-    return gather(job.folder, names)
+    try:
+        return gather(job.folder, names)
+    except TransferError as error:
+        raise ConfigError(error.message, error.hint, field="inputs") from error
 
 
 def upload(files: FileSet, work: PurePosixPath, remote: Remote, tell: Tell) -> None:

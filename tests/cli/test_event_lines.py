@@ -14,13 +14,23 @@ def test_each_event_says_which_it_is_with_stable_names() -> None:
     lines: list[Any] = []
     listener = EventLines(lines.append)
     listener.tell(StageStarted("upload", "2 files"))
-    listener.tell(Progress("upload", 5, 10))
+    listener.tell(Progress("upload", 5, 10, "bytes", 3, 2.5, 2.0))
     listener.tell(StageEnded("upload", "", 0.5))
     listener.tell(Note("careful", "warning"))
     listener.tell(LogChunk(b"hello\n", 7))
     assert lines == [
         {"event": "stage-started", "stage": "upload", "detail": "2 files"},
-        {"event": "progress", "stage": "upload", "done": 5, "total": 10, "unit": "bytes"},
+        {
+            "event": "progress",
+            "stage": "upload",
+            "done": 5,
+            "total": 10,
+            "unit": "bytes",
+            "files": 3,
+            "bytes_per_second": 2.5,
+            "seconds_left": 2.0,
+            "usd": None,
+        },
         {"event": "stage-ended", "stage": "upload", "detail": "", "seconds": 0.5},
         {"event": "note", "text": "careful", "level": "warning"},
         {"event": "log", "offset": 7, "text": "hello\n"},

@@ -51,6 +51,18 @@ def test_progress_is_a_bar_with_its_amounts() -> None:
     assert "━" in text
 
 
+def test_progress_in_bytes_says_files_speed_time_left_and_dollars() -> None:
+    text = plain(
+        shown(
+            "tell(StageStarted('upload', ''))",
+            "tell(Progress('upload', 1_000_000, 4_000_000, 'bytes', 12, 500_000.0, 6.0, 0.0123))",
+            "tell(Note('look'))",
+            environ={"COLUMNS": "120"},
+        )
+    )
+    assert "1.0 MB of 4.0 MB, 12 files, 500.0 kB/s, 6.0 s left, $0.0123" in text
+
+
 def test_the_last_detail_stands_beside_the_spinner_and_goes_with_it() -> None:
     text = plain(
         shown(

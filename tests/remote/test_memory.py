@@ -27,6 +27,10 @@ def call(remote: MemoryRemote, operation: str, tmp_path: Path) -> object:
         "read": lambda: remote.read(path),
         "push": lambda: remote.push(gather(tmp_path / "here", ["."]), remote.home),
         "pull": lambda: remote.pull(remote.home / "results", tmp_path / "back"),
+        "weigh": lambda: remote.weigh(remote.home / "file"),
+        "update": lambda: remote.update(remote.home / "results", tmp_path / "back", lambda _: True),
+        "others": lambda: remote.others(gather(tmp_path / "here", ["."]), remote.home),
+        "remove": lambda: remote.remove(("results",), remote.home),
     }
     return calls[operation]()
 
@@ -44,13 +48,15 @@ def world(remote: MemoryRemote, tmp_path: Path) -> Path:
 def test_the_next_call_fails_before_or_after_it_took_effect(
     remote: MemoryRemote, world: Path, operation: str, after: bool
 ) -> None:
-    if operation == "read":
+    only_looks = operation in ("read", "weigh", "others")
+    if only_looks:
         remote.write(remote.home / "file", b"")
     remote.fail_next(operation, TransferError("told to"), after=after)
     with pytest.raises(TransferError, match="told to"):
         call(remote, operation, world)
-    effect = world / "back" if operation == "pull" else Path(remote.home) / "file"
-    assert effect.exists() is (after or operation == "read")
+    effects = {"pull": world / "back", "update": world / "back", "remove": Path(remote.home) / "results"}
+    effect = effects.get(operation, Path(remote.home) / "file")
+    assert effect.exists() is ((after or only_looks) != (operation == "remove"))
     if operation != "pull" or not after:
         call(remote, operation, world)
 

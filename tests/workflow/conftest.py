@@ -1,5 +1,6 @@
 """A whole small world: the memory cloud, real folders, a real guest and real jobs; only clock and patience are ours."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class World:
     on_line: list[Callable[[MemoryRemote], None]] = field(default_factory=list)
     answer: Interrupt = Interrupt.SHUT_DOWN
     environ: dict[str, str] = field(default_factory=dict)
+    wait: Callable[[threading.Event, float], bool] = lambda over, _: over.wait()
 
     @property
     def tools(self) -> Tools:
@@ -46,6 +48,7 @@ class World:
             owner="me-here",
             on_interrupt=lambda _: self.answer,
             environ=self.environ,
+            wait=self.wait,
         )
 
     def job(self, command: str, **changes: object) -> JobSpec:

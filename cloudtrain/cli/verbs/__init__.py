@@ -1,4 +1,4 @@
-"""One file per verb: parse, one call, render. Only the verb that runs is imported; its file is named like it."""
+"""One file per verb: parse, one call, render. Only the verb that runs is imported; its file is named like it ("-" as "_")."""
 
 VERBS = {
     "init": "Copy a job template to a folder, or list the templates.",
@@ -10,12 +10,15 @@ VERBS = {
     "train": "Train the job in this folder on a machine, and give it back.",
     "attach": "Go on with a run: follow its job, collect, shut down.",
     "logs": "Print a run's log.",
-    "pull": "Bring here what a run has made so far.",
+    "pull": "Bring here what a run has made so far, or any files of a machine.",
+    "push": "Bring a file or a folder to a machine.",
     "status": "Show which machines exist and what became of the runs.",
     "get": "Find a machine by name, or see what would be rented.",
     "start": "Rent a machine, or switch it on again, without a job.",
     "ip": "Print a machine's address.",
     "ssh": "Open a shell on a machine, or run a command there.",
+    "ssh-config": "Show what lets your own ssh, rsync and editor reach the machines.",
+    "forward": "Reach a port of a machine here, until Ctrl-C.",
     "extend": "Move a machine's deadline.",
     "resize": "Give a machine another instance type, its disk kept.",
     "stop": "Switch a machine off and keep its disk.",

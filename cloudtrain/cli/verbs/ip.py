@@ -3,7 +3,7 @@
 import typer
 
 from ...model.errors import ExitCode
-from ...model.instance import InstanceState
+from ...model.instance import Instance, InstanceState
 from ..names import machine_known, open_ledger
 from ..options import Json, Machine
 from ..render import answer, document, note
@@ -23,12 +23,17 @@ def ip(name: Machine = None, as_json: Json = False) -> None:
     with open_ledger() as ledger:
         record = machine_known(name, ledger)
     instance = record.instance
-    state = InstanceState.TERMINATED if instance is None else instance.state
-    if instance is None or state is not InstanceState.RUNNING or not instance.address:
-        note(f"{record.spec.name} is {state.value if state is not InstanceState.RUNNING else 'running without an address'}.")
+    if instance is None or instance.state is not InstanceState.RUNNING or not instance.address:
+        note(f"{record.spec.name} {_how_it_is(instance)}.")
         note(f"  Start it: cloudtrain start {record.spec.name}")
         raise typer.Exit(int(ExitCode.BAD_INPUT))
     if as_json:
         document({"name": record.spec.name, "address": instance.address, "seen_at": record.seen_at})
     else:
         answer(instance.address)
+
+
+def _how_it_is(instance: Instance | None) -> str:
+    if instance is None:
+        return "has no machine that this computer knows of"
+    return "runs without an address" if instance.state is InstanceState.RUNNING else f"is {instance.state.value}"

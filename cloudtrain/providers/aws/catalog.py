@@ -17,7 +17,7 @@ from ..offers import offers_from_table
 from .clients import Clients
 from .credentials import credentials_source
 from .market import Wanted, live_offers
-from .pricing import beside_usd_per_hour
+from .pricing import CPU_IMAGE_GIB, GPU_IMAGE_GIB, beside_usd_per_hour
 from .translate import is_not_opted_in
 
 THREADS = 16
@@ -39,8 +39,17 @@ def offers(settings: ProviderSettings, clients: Clients, need: Resources) -> Seq
     known = offers_from_table(settings, "aws", Resources())
     if machine is not None and credentials_source():
         known = _with_live(machine, known, settings, clients)
-    beside = beside_usd_per_hour(machine.disk_gb if machine is not None else None)
-    return tuple(replace(offer, beside_usd_per_hour=beside) for offer in known if offer.satisfies(need))
+    disk_gb = machine.disk_gb if machine is not None else None
+    return tuple(
+        replace(offer, beside_usd_per_hour=beside_usd_per_hour(disk_gb or _image_gib(offer)))
+        for offer in known
+        if offer.satisfies(need)
+    )
+
+
+def _image_gib(offer: Offer) -> int:
+    """Return what the image for an offer needs when nobody says how large the disk is to be, GiB."""
+    return GPU_IMAGE_GIB if offer.gpu else CPU_IMAGE_GIB
 
 
 def _with_live(machine: MachineSpec, listed: Sequence[Offer], settings: ProviderSettings, clients: Clients) -> Sequence[Offer]:

@@ -112,7 +112,9 @@ class Clients:
         """
         with self._lock:
             if not self._enabled:
-                region = self.default_region()
+                with calling():
+                    # Not the machine config's: that may be misspelt, and the answer is the same everywhere.
+                    region = self._session().region_name or DEFAULT_REGION
                 with calling(region):
                     found = self.ec2(region).describe_regions(AllRegions=False)["Regions"]
                 self._enabled = tuple(sorted(each["RegionName"] for each in found))

@@ -1,4 +1,4 @@
-"""What is ours, is no machine and belongs to none that lives: disks, groups, schedules, roles, keys. Networks stay, and are free."""
+"""What is ours, is no machine and belongs to none that lives: disks, groups, schedules, roles, keys. Networks stay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -18,8 +18,8 @@ PUBLIC_IPV4_USD_PER_HOUR = 0.005
 HOURS_PER_MONTH = 730
 """The hours of a month as AWS counts them."""
 
-DISK_GIB = 75
-"""What the boot disk of a GPU image takes at least, GiB: assumed where no config says more."""
+GPU_IMAGE_GIB, CPU_IMAGE_GIB = 75, 8
+"""What the boot disk of a GPU image and of a plain one takes at least, GiB: assumed where no config says more."""
 
 PAGE = 100
 """The most products GetProducts returns at once."""
@@ -35,9 +35,9 @@ def disk_usd_per_month(disk_gib: int) -> float:
     return disk_gib * GP3_USD_PER_GIB_MONTH
 
 
-def beside_usd_per_hour(disk_gib: int | None) -> float:
+def beside_usd_per_hour(disk_gib: int) -> float:
     """Return what disk and address cost beside compute while a machine runs, USD an hour."""
-    return round(disk_usd_per_month(disk_gib or DISK_GIB) / HOURS_PER_MONTH + PUBLIC_IPV4_USD_PER_HOUR, 6)
+    return round(disk_usd_per_month(disk_gib) / HOURS_PER_MONTH + PUBLIC_IPV4_USD_PER_HOUR, 6)
 
 
 def on_demand_prices(clients: Clients, region: str, types: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, float]:

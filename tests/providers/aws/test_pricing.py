@@ -48,7 +48,6 @@ def test_the_latest_spot_price_of_a_zone_counts() -> None:
 def test_a_disk_and_an_address_cost_what_the_list_says() -> None:
     assert disk_usd_per_month(100) == pytest.approx(8.0)
     assert beside_usd_per_hour(100) == pytest.approx(8 / 730 + 0.005, abs=1e-6)
-    assert beside_usd_per_hour(None) == beside_usd_per_hour(75)
 
 
 @pytest.fixture
