@@ -167,10 +167,8 @@ def _launch(plan: Plan, known: InstanceRef | None, provider: Provider, tools: To
     def vet(order: LaunchOrder) -> None:
         tools.vet(order)
         if remembered(plan.machine.name, tools) != known:
-            raise RunHeldError(
-                f"{plan.machine.name} was started by another cloudtrain meanwhile",
-                f"Use it: cloudtrain ssh {plan.machine.name}",
-            )
+            name = plan.machine.name
+            raise RunHeldError(f"{name} was started by another cloudtrain meanwhile", f"Use it: cloudtrain ssh {name}")
 
     def launched(instance: Instance, offer: Offer) -> None:
         made.append(instance)
@@ -185,9 +183,8 @@ def _launch(plan: Plan, known: InstanceRef | None, provider: Provider, tools: To
     except BaseException:
         with tools.uninterrupted():
             for instance in made or look_for_started(plan.machine, provider, tools):
-                shut_down.terminate(instance, provider, tools.clock, tools.tell)
-                with noted(tools.tell):
-                    tools.ledger.spend.ended(instance.ref, tools.clock.now())
+                _end(instance, provider, tools)
+                tools.ledger.settle(instance.token, instance.ref)
                 forget(plan.machine, instance, tools)
         raise
 
@@ -233,11 +230,15 @@ def terminate(name: str, tools: Tools) -> Instance:
     """
     machine, instance, provider = existing(name, tools)
     with tools.uninterrupted():
-        shut_down.terminate(instance, provider, tools.clock, tools.tell)
-        with noted(tools.tell):
-            tools.ledger.spend.ended(instance.ref, tools.clock.now())
+        _end(instance, provider, tools)
     tools.ledger.save_machine(machine, None)
     return instance
+
+
+def _end(instance: Instance, provider: Provider, tools: Tools) -> None:
+    shut_down.terminate(instance, provider, tools.clock, tools.tell)
+    with noted(tools.tell):
+        tools.ledger.spend.ended(instance.ref, tools.clock.now())
 
 
 def resize(name: str, instance_type: str, tools: Tools) -> Instance:
@@ -268,13 +269,8 @@ def resize(name: str, instance_type: str, tools: Tools) -> Instance:
 
 def _offer_of_type(machine: MachineSpec, instance: Instance, instance_type: str, tools: Tools) -> Offer:
     """Return the offer of a type in the zone where the machine's disk is."""
-    wanted = replace(
-        machine,
-        instance_types=(instance_type,),
-        regions=(instance.ref.region,),
-        market=instance.market,
-        resources=Resources(),
-    )
+    regions, market = (instance.ref.region,), instance.market
+    wanted = replace(machine, instance_types=(instance_type,), regions=regions, market=market, resources=Resources())
     offers = [offer for offer in tools.open_provider(wanted).offers(Resources()) if offer.named_by(wanted)]
     here = [offer for offer in offers if offer.zone in ("", instance.ref.zone)]
     if not here:

@@ -209,8 +209,10 @@ def _launch(order: LaunchOrder, provider: Provider, buyer: Buyer) -> Instance:
         ledger.settle(order.token, None)
         raise
     except ProviderError as error:
-        _end_what_may_exist(order, provider, buyer.clock, error)
+        was_made = _end_what_may_exist(order, provider, buyer.clock, error)
         ledger.settle(order.token, None)
+        if was_made:
+            raise CloudtrainError(f"{error.message}. A machine was made all the same; it was ended.", error.hint) from error
         raise
     # The intent stays open until somebody answers for the machine: in between a Ctrl-C finds one or the other.
     buyer.on_launched(instance, order.offer)
@@ -218,15 +220,14 @@ def _launch(order: LaunchOrder, provider: Provider, buyer: Buyer) -> Instance:
     return instance
 
 
-def _end_what_may_exist(order: LaunchOrder, provider: Provider, clock: Clock, cause: ProviderError) -> None:
-    """End what a launch that failed has made all the same.
+def _end_what_may_exist(order: LaunchOrder, provider: Provider, clock: Clock, cause: ProviderError) -> bool:
+    """End what a launch that failed has made all the same; say whether it had made something.
 
     Raises:
-        ShutdownError: nobody knows whether it made something.
-        CloudtrainError: it did, and that was ended.
+        ShutdownError: nobody knows whether it did.
     """
     if isinstance(cause, CredentialsError | PermissionDeniedError):
-        return  # Whom a cloud does not know or let, it makes nothing for.
+        return False  # Whom a cloud does not know or let, it makes nothing for.
     try:
         found = look_for((order.token,), provider, clock)
         for instance in found:
@@ -235,10 +236,9 @@ def _end_what_may_exist(order: LaunchOrder, provider: Provider, clock: Clock, ca
             provider.terminate(instance.ref)  # what the cloud lets go of only now
     except ProviderError as error:
         raise _may_exist(order, f"{cause.message}; and then {provider.name} could not be asked: {error.message}") from cause
-    if found:
-        raise CloudtrainError(f"{cause.message}. A machine was made all the same; it was ended.", cause.hint) from cause
-    if isinstance(cause, ProviderUnavailableError):
+    if not found and isinstance(cause, ProviderUnavailableError):
         raise _may_exist(order, cause.message) from cause
+    return bool(found)
 
 
 def _may_exist(order: LaunchOrder, why: str) -> ShutdownError:

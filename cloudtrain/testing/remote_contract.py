@@ -167,8 +167,8 @@ class RemoteContract(RemoteFilesContract):
     def test_a_shell_gives_the_commands_own_exit_code(self, remote: Remote, code: int) -> None:
         assert remote.shell(["sh", "-c", f"exit {code}"]) == code
 
-    def test_a_shells_command_runs_in_home_with_its_arguments(self, remote: Remote) -> None:
-        assert remote.shell(["sh", "-c", 'printf %s "$1" > said', "sh", "it's; $HOME"]) == 0
+    def test_a_shells_command_gets_its_arguments_as_they_are(self, remote: Remote) -> None:
+        assert remote.shell(["sh", "-c", 'printf %s "$1" > "$2"', "sh", "it's; $HOME", str(remote.home / "said")]) == 0
         assert remote.read(remote.home / "said") == b"it's; $HOME"
 
     def test_a_small_file_goes_and_comes(self, remote: Remote) -> None:

@@ -36,7 +36,7 @@ def test_a_machine_without_an_address_is_no_answer(home: Path, cli: Cli) -> None
     remember(home, "lab", address="")
     said = cli("ip", "lab")
     assert (said.code, said.out) == (2, "")
-    assert "running without an address" in said.err
+    assert "runs without an address" in said.err
 
 
 def test_an_unknown_name_is_bad_input(lab: Path, cli: Cli) -> None:

@@ -28,7 +28,7 @@ def test_a_machine_from_start_to_end(cli: Cli) -> None:
     assert cli("ip").code == 2
     again = cli("start", "--no-wait", "--max-lifetime", "90m", "--json")
     assert again.events[-1]["event"] == "machine"
-    assert again.events[-1]["instance"]["state"] == "running"
+    assert again.events[-1]["instance"]["state"] in ("pending", "running")
     ended = cli("terminate", "--yes", "--json")
     assert ended.code == 0
     assert ended.json["name"] == "pretend"
@@ -96,7 +96,8 @@ def test_a_provider_that_does_not_answer_is_named(cli: Cli, monkeypatch: pytest.
 
     monkeypatch.setattr("cloudtrain.providers.memory.MemoryProvider.list_owned", silent)
     said = cli("status")
-    assert said.out.startswith("No machine exists where we could look.\n")
+    assert said.out.splitlines()[1].split()[:3] == ["pretend", "memory", "unknown"]
+    assert said.code == 70
     assert said.err == "warning: memory did not answer: the line is cut\n  Plug it in.\n"
     assert cli("status", "--json").json["silent"][0]["subject"] == "memory"
 

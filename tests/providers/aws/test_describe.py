@@ -123,9 +123,7 @@ def test_list_owned_asks_every_region_for_living_machines_of_ours(provider: AwsP
         ]
 
 
-def test_a_thousand_machines_on_two_pages_are_all_listed(
-    provider: AwsProvider, account: Account, order: LaunchOrder
-) -> None:
+def test_a_thousand_machines_on_two_pages_are_all_listed(provider: AwsProvider, account: Account, order: LaunchOrder) -> None:
     pages = {"": page(account, order, MACHINES // 2, "more"), "more": page(account, order, MACHINES // 2, "")}
 
     def answer(request: Any, **_: Any) -> AWSResponse:
