@@ -9,7 +9,7 @@ from .journey import Tools
 from .model.errors import CloudtrainError, ConfigError, HostUnreachableError, NoOfferFitsError
 from .model.event import Note
 from .model.instance import Instance, InstanceState
-from .model.lease import GuestEnd, Lease
+from .model.lease import BILLED_STEP_S, GuestEnd, Lease
 from .model.money import cents_down, cents_up
 from .model.spec import DEFAULT_IDLE_TIMEOUT_S, JobSpec
 from .providers.base import Preparable, Provider
@@ -111,7 +111,7 @@ def _longer(instance: Instance, deadline: datetime, usd: float | None, seconds: 
     if usd is not None:
         if not price:
             raise ConfigError(f"{instance.name} has no known price, so dollars buy no time there", "Pass --for 2h instead.")
-        seconds = usd / price * 3600
+        seconds = usd / price * 3600 // BILLED_STEP_S * BILLED_STEP_S  # a minute that is begun may be billed whole
     if not seconds or seconds <= 0:
         raise ConfigError("By how much?", f"cloudtrain extend {instance.name} --for 2h, or --budget 5")
     later = deadline + timedelta(seconds=int(seconds))

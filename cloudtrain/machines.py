@@ -112,6 +112,7 @@ def _again(found: Instance, budget: Budget, provider: Provider, tools: Tools) ->
         _refuse_a_runs_machine(found, tools)
         tools.tell(Note(f"{found.name} runs already; its lease stays as it is: cloudtrain extend moves it."))
         return found
+    tools.ledger.spend.seen(found, tools.clock.now())  # its deadline may have stopped it while nobody looked
     instance = switch_on(found, _lease_for(found, budget, tools), provider, tools.clock)
     tools.ledger.spend.opened(instance, None, "", tools.clock.now())
     return instance

@@ -90,6 +90,9 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
     for order in _orders(plan, buyer):
         if order.offer.region in full_regions:
             continue
+        if order.lease.deadline > plan.attempts[0].lease.deadline + DEADLINE_SLACK:
+            _undo(order, provider, buyer)
+            continue
         try:
             instance = _launch(order, provider, buyer)
         except (NoCapacityError, QuotaExceededError) as error:
@@ -188,6 +191,15 @@ def _refuse_anothers(order: LaunchOrder) -> None:
         raise RunHeldError(
             f"{order.machine.name} is being started by another cloudtrain just now", "Look in a moment: cloudtrain status"
         )
+
+
+def _undo(order: LaunchOrder, provider: Provider, buyer: Buyer) -> None:
+    """End what an earlier, unheard order has made: its lease is longer than what is wanted now."""
+    for instance in look_for((order.token,), provider, buyer.clock):
+        provider.terminate(instance.ref)
+        wait_until(provider, instance.ref, (InstanceState.TERMINATED,), buyer.clock, BOOT_TIMEOUT_S)
+        provider.terminate(instance.ref)  # what the cloud lets go of only now
+    buyer.ledger.settle(order.token, None)
 
 
 def _refusal(offer: Offer, error: ProviderError) -> str:

@@ -1,0 +1,332 @@
+"""Every answer that EC2 may give instead of the one hoped for, on every call: the verb gets there, or says what it means.
+
+A verb that fails says whether something may bill (exit code 70), a machine was made and ended again (4) or nothing was spent
+(3). Unless it is 70 no machine lives; whatever else is left is listed by the next look, and gone after the next sweep.
+
+The product's own pauses move a clock instead of waiting (`AheadClock`), and botocore's are patched away by the fixture `world`.
+By default one code of each meaning meets the call that rents, and three codes every other one; CLOUDTRAIN_FAULT_MATRIX=all lets
+each code of the table meet each call.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cloudtrain import machines
+from cloudtrain.config.machine import load_machine
+from cloudtrain.journey import Tools
+from cloudtrain.model.errors import CloudtrainError, ExitCode, InstanceNotFoundError, NotFoundError
+from cloudtrain.model.instance import InstanceState
+from cloudtrain.model.lease import Lease
+from cloudtrain.model.plan import Plan
+from cloudtrain.providers.aws.translate import MEANINGS, Retry
+from cloudtrain.stages.plan import make_plan
+from cloudtrain.stages.provision import Buyer, launch_first, provision
+from cloudtrain.whereabouts import existing
+
+from .conftest import DAY_S, LATER_S, Person, World
+
+WHOLE = os.environ.get("CLOUDTRAIN_FAULT_MATRIX") == "all"
+UNKNOWN = "BrandNewTrouble"
+LAUNCH = (
+    "ec2:DescribeInstances",
+    "ssm:GetParameters",
+    "ec2:DescribeImages",
+    "ec2:DescribeSubnets",
+    "ec2:CreateSecurityGroup",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:RunInstances",
+    "scheduler:CreateSchedule",
+    "scheduler:GetSchedule",
+)
+LAUNCH_CODES = (ExitCode.NOTHING_SPENT, ExitCode.SPENT_NOTHING_BILLS, ExitCode.MAY_STILL_BILL)
+ONE_OF_EACH = tuple({meaning: code for code, meaning in reversed(MEANINGS.items())}.values())
+
+
+def codes_for(call: str) -> tuple[str, ...]:
+    """Return the codes that a call meets."""
+    if WHOLE:
+        return (*MEANINGS, UNKNOWN)
+    return (*ONE_OF_EACH, UNKNOWN) if call == "ec2:RunInstances" else ("UnauthorizedOperation", "Unavailable", UNKNOWN)
+
+
+@pytest.fixture
+def alice(world: World, monkeypatch: pytest.MonkeyPatch) -> Person:
+    # Here whoever ordered and whoever looks are one process; in life the command that failed has ended by then.
+    monkeypatch.setattr("cloudtrain.overview.is_alive", lambda holder: False)
+    return world.person()
+
+
+@pytest.fixture
+def the_plan(alice: Person) -> Plan:
+    """Return a plan of one offer, so that no other one hides what became of it."""
+    with alice.tools() as tools:
+        machine = load_machine("aws-t3")
+        whole = make_plan(machine, tools.open_provider(machine), tools.clock.now())
+    return Plan(machine, whole.attempts[:1])
+
+
+def buyer(tools: Tools) -> Buyer:
+    return Buyer(tools.ledger, tools.clock, tools.tell, tools.owner, "", tools.vet, lambda instance, offer: None)
+
+
+def launched(person: Person, plan: Plan) -> CloudtrainError | None:
+    """Launch; return how it failed, or None."""
+    with person.tools() as tools:
+        try:
+            launch_first(plan, tools.open_provider(plan.machine), buyer(tools))  # type: ignore[arg-type]
+        except CloudtrainError as error:
+            return error
+    return None
+
+
+def put_right(world: World, person: Person, case: str, error: CloudtrainError | None) -> None:
+    """See that a failed launch left no machine that was not spoken of, that a look lists the rest, and that a sweep ends it."""
+    world.aws.faults.clear()
+    alive = world.alive()
+    if error is None:
+        assert len(alive) == 1, case
+    else:
+        assert error.exit_code in LAUNCH_CODES, (case, error)
+        assert error.message, case
+        lives_on = [machine.id for machine in world.aws.machines() if machine.state in ("pending", "running")]
+        assert not lives_on or error.exit_code is ExitCode.MAY_STILL_BILL, (case, error)
+    status = person.status()
+    listed = {machine.instance.ref.id for machine in status.machines} | {leftover.id for leftover in status.leftovers}
+    left = world.remains()
+    assert not (left.get("groups") or left.get("schedules") or person.keys()) or listed, (case, left)
+    person.sweep()
+    if person.open_orders():
+        person.status(DAY_S)
+    assert (world.remains(), person.keys(), person.open_orders(), world.wrongs()) == ({}, [], [], []), case
+
+
+@pytest.mark.parametrize("call", LAUNCH)
+def test_a_launch_that_is_refused_for_good(world: World, alice: Person, the_plan: Plan, call: str) -> None:
+    service, _, action = call.partition(":")
+    for code in codes_for(call):
+        world.aws.faults.add(service, action, code=code, times=None)
+        error = launched(alice, the_plan)
+        assert service == "scheduler" or error is not None, code  # the machine's own deadline is enough
+        put_right(world, alice, f"{call} {code}", error)
+
+
+@pytest.mark.parametrize("call", LAUNCH)
+def test_a_launch_gets_over_trouble_of_the_moment(world: World, alice: Person, the_plan: Plan, call: str) -> None:
+    service, _, action = call.partition(":")
+    for number, (fault, what) in enumerate(MOMENTS.items(), 1):
+        world.aws.faults.add(service, action, **what)
+        error = launched(alice, the_plan)
+        assert error is None, (fault, error)
+        assert len(world.aws.machines()) == number, fault  # those before it have ended
+        put_right(world, alice, f"{call} {fault}", error)
+
+
+MOMENTS: dict[str, dict[str, Any]] = {
+    "throttled": {"code": "RequestLimitExceeded"},
+    "server error": {"code": "InternalError", "http": 500},
+    "reset before": {"reset": True},
+    "reset after": {"reset": True, "after": True},
+    "reply lost": {"code": "ServiceUnavailable", "http": 503, "after": True},
+}
+
+
+@pytest.mark.parametrize("call", LAUNCH)
+def test_a_launch_whose_line_stays_broken(world: World, alice: Person, the_plan: Plan, call: str) -> None:
+    service, _, action = call.partition(":")
+    for after in (False, True):
+        world.aws.faults.add(service, action, reset=True, after=after, times=None)
+        put_right(world, alice, f"{call} reset after={after}", launched(alice, the_plan))
+
+
+def test_a_launch_whose_machine_nobody_can_look_for_says_that_it_may_bill(world: World, alice: Person, the_plan: Plan) -> None:
+    world.aws.faults.add("ec2", "RunInstances", reset=True, after=True, times=None)
+    world.aws.faults.add("ec2", "DescribeRegions", reset=True, times=None)
+    world.clients._enabled = ()
+    error = launched(alice, the_plan)
+    assert error is not None
+    assert error.exit_code is ExitCode.MAY_STILL_BILL
+    assert "a machine may have been made" in error.message.lower()
+    assert len(world.alive()) == 1
+    put_right(world, alice, "nobody can look", error)
+
+
+def extend(tools: Tools) -> None:
+    """Move the machine's deadline in the cloud by an hour."""
+    _, instance, provider = existing("aws-t3", tools)
+    assert instance.deadline is not None
+    lease = Lease(instance.deadline + timedelta(hours=1), 0.1)
+    provider.extend(instance.ref, lease)
+    assert provider.get(instance.ref).deadline == lease.deadline
+
+
+# What exists: each verb, the calls by which it changes something, and what it is to bring about.
+VERBS: dict[str, tuple[Callable[[Tools], object], tuple[str, ...], str]] = {
+    "stop": (lambda tools: machines.stop("aws-t3", tools), ("ec2:StopInstances", "scheduler:DeleteSchedule"), "stopped"),
+    "terminate": (
+        lambda tools: machines.terminate("aws-t3", tools),
+        ("ec2:TerminateInstances", "scheduler:DeleteSchedule", "ec2:DeleteSecurityGroup"),
+        "terminated",
+    ),
+    "extend": (
+        # In the cloud alone: the machine is only written down, and cannot be told.
+        lambda tools: extend(tools),
+        ("ec2:CreateTags", "scheduler:UpdateSchedule"),
+        "running",
+    ),
+    "resize": (
+        lambda tools: machines.resize("aws-t3", "t3.xlarge", tools),
+        ("ec2:StopInstances", "ec2:ModifyInstanceAttribute", "ec2:CreateTags"),
+        "stopped",
+    ),
+}
+CASES = [(verb, call) for verb, (_, calls, _) in VERBS.items() for call in (*calls, "ec2:DescribeInstances")]
+
+
+def tried(person: Person, verb: str) -> CloudtrainError | None:
+    with person.tools(LATER_S) as tools:
+        try:
+            VERBS[verb][0](tools)
+        except CloudtrainError as error:
+            return error
+    return None
+
+
+@pytest.fixture
+def running(world: World, alice: Person) -> Person:
+    alice.start()
+    alice.status()
+    assert alice.status().machines[0].instance.state is InstanceState.RUNNING
+    return alice
+
+
+def the_state(world: World) -> str:
+    (machine,) = world.aws.machines()
+    return machine.state
+
+
+@pytest.mark.parametrize(("verb", "call"), CASES)
+def test_a_verb_gets_over_trouble_of_the_moment(world: World, running: Person, verb: str, call: str) -> None:
+    service, _, action = call.partition(":")
+    for fault in ("throttled", "reset before", "reset after") if verb == "extend" else ("reset after",):
+        world.aws.faults.add(service, action, **MOMENTS[fault])
+        assert tried(running, verb) is None
+    assert the_state(world) == VERBS[verb][2]
+    put_right(world, running, f"{verb} {call}", None if world.alive() else InstanceNotFoundError("gone"))
+
+
+@pytest.mark.parametrize("code", ["UnauthorizedOperation", "Unavailable", UNKNOWN] if WHOLE else ["Unavailable"])
+@pytest.mark.parametrize(("verb", "call"), CASES)
+def test_a_verb_that_is_refused_for_good_says_so_and_is_done_the_next_time(
+    world: World, running: Person, verb: str, call: str, code: str
+) -> None:
+    service, _, action = call.partition(":")
+    world.aws.faults.add(service, action, code=code, times=None)
+    error = tried(running, verb)
+    assert error is not None
+    assert error.exit_code in (ExitCode.NOTHING_SPENT, ExitCode.MAY_STILL_BILL)
+    if verb in ("stop", "terminate") and call != "ec2:DescribeInstances":
+        assert error.exit_code is ExitCode.MAY_STILL_BILL
+        assert f"cloudtrain {verb} aws-t3" in error.hint
+    world.aws.faults.clear()
+    assert isinstance(tried(running, verb), NotFoundError | None)
+    assert the_state(world) == VERBS[verb][2]
+    put_right(world, running, f"{verb} {call} {code}", None if world.alive() else InstanceNotFoundError("gone"))
+
+
+@pytest.mark.parametrize("code", ["RequestLimitExceeded", "UnauthorizedOperation", UNKNOWN])
+def test_a_look_that_is_refused_in_one_region_is_never_an_empty_one(world: World, running: Person, code: str) -> None:
+    world.aws.faults.add("ec2", "DescribeInstances", code=code, times=None)
+    status = running.status()
+    assert [finding.subject for finding in status.silent] == ["aws"]
+    world.aws.faults.clear()
+    assert len(running.status().machines) == 1
+
+
+# The walk down the plan, as a person sees it.
+
+WALK = """\
+provider: aws
+regions: [us-east-1, us-west-2]
+instance_types: [g4dn.xlarge, g4dn.2xlarge]
+market: on-demand
+disk_gb: 100
+"""
+
+
+@pytest.fixture
+def walker(alice: Person) -> Person:
+    (alice.folder / "configs").mkdir()
+    (alice.folder / "configs" / "walk.yaml").write_text(WALK)
+    return alice
+
+
+def asked(world: World) -> Iterator[tuple[str, str]]:
+    """Return the region and type of each launch that was asked for."""
+    for call in world.aws.calls():
+        if call.action == "RunInstances":
+            yield call.region, call.parameters["InstanceType"]
+
+
+def test_no_capacity_walks_zones_then_types_then_regions_a_line_for_each(world: World, walker: Person) -> None:
+    world.aws.forget_calls()
+    world.aws.faults.add("ec2", "RunInstances", code="InsufficientInstanceCapacity", times=None)
+    typed = walker.type("start", "walk", "--no-wait", codes=(3,))
+    tries = list(asked(world))
+    said = re.findall(r"No capacity: (\S+) in (\S+?):", typed.stderr)
+    places = [place for place in dict.fromkeys(said)]
+    assert {(place[:-1], name) for name, place in places} == {
+        (region, name) for region in ("us-east-1", "us-west-2") for name in ("g4dn.xlarge", "g4dn.2xlarge")
+    }
+    assert len(places) == len(tries)
+    assert [(place[:-1], name) for name, place in places] == tries
+    assert len({place for name, place in places if place.startswith("us-east-1") and name == "g4dn.xlarge"}) > 1
+    assert typed.stderr.count("trying the next offer") == len(tries)
+    assert "nothing was rented" in typed.stderr
+    assert (world.remains(), walker.keys(), walker.open_orders()) == ({}, [], [])
+
+
+def test_the_offer_after_three_that_are_not_to_be_had_is_taken(world: World, walker: Person) -> None:
+    world.aws.forget_calls()
+    world.aws.faults.add("ec2", "RunInstances", code="InsufficientInstanceCapacity", times=3)
+    typed = walker.type("start", "walk", "--no-wait")
+    assert typed.stderr.count("trying the next offer") == 3
+    assert len(list(asked(world))) == 4
+    assert len(world.alive()) == len(world.remains()["groups"]) == len(walker.keys()) == 1
+
+
+def test_a_quota_that_is_too_small_ends_the_region_and_not_the_walk(world: World, walker: Person) -> None:
+    world.aws.forget_calls()
+    world.aws.set_quota("L-DB2E81BA", 0, ["us-east-1"])
+    typed = walker.type("start", "walk", "--no-wait")
+    assert [region for region, _ in asked(world)] == ["us-east-1", "us-west-2"]
+    assert typed.stderr.count("Quota:") == 1
+    assert len(world.alive()) == 1
+
+
+@pytest.mark.parametrize("code", ["UnauthorizedOperation", "PendingVerification", "ExpiredToken", UNKNOWN])
+def test_what_no_other_place_would_cure_stops_at_once(world: World, walker: Person, code: str) -> None:
+    world.aws.forget_calls()
+    world.aws.faults.add("ec2", "RunInstances", code=code, times=None)
+    typed = walker.type("start", "walk", "--no-wait", codes=(3,))
+    assert len(list(asked(world))) == 1
+    assert code in typed.stderr
+    assert (world.remains(), walker.keys(), walker.open_orders()) == ({}, [], [])
+
+
+def test_a_machine_that_is_not_known_everywhere_yet_is_waited_for(world: World, alice: Person, the_plan: Plan) -> None:
+    world.aws.faults.stale_reads = 4
+    with alice.tools() as tools:
+        ready = provision(the_plan, tools.open_provider(the_plan.machine), buyer(tools))  # type: ignore[arg-type]
+    assert ready.instance.state is InstanceState.RUNNING
+    assert ready.instance.deadline == ready.lease.deadline.replace(microsecond=0)
+    put_right(world, alice, "stale", None)
+
+
+def test_every_code_of_the_table_says_what_may_help() -> None:
+    assert len(MEANINGS) > 80
+    assert {meaning.retry for meaning in MEANINGS.values()} == set(Retry)
