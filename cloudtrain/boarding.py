@@ -9,7 +9,6 @@ from typing import Any
 from .journey import Journey
 from .leasing import arm_guest
 from .model.errors import HostUnreachableError
-from .model.event import Note
 from .model.lease import GuestEnd, Lease
 from .model.plain import to_plain
 from .model.run import Run, RunPhase
@@ -17,17 +16,14 @@ from .model.spec import Market
 from .pacing import paced
 from .providers.base import Provider
 from .remote.base import Remote
-from .remote.fileset import FileSet, gather
+from .remote.fileset import gather
 from .remote.guest import Guest
 from .rescuing import begin_with
 from .spending import noted
 from .stages import fetch as stored
-from .stages.execute import RECONNECT_FOR_S, check_gpu, prepare, read_secrets, start
+from .stages.execute import check_gpu, prepare, read_secrets, start
 from .stages.make_ready import make_ready
 from .stages.upload import choose_files, upload
-
-UPLOAD_TRIES = 4
-"""How often an upload is taken up again after its line broke before the run is given up."""
 
 WORTH_MEASURING_BYTES = 1_000_000
 """A smaller upload says more about the round trips than about the line."""
@@ -51,7 +47,7 @@ def settle_in(journey: Journey, guest: Guest) -> None:
 def board(journey: Journey, guest: Guest, provider: Provider) -> None:
     """Bring files and stored data, make the environment, see that the GPU computes, start the job.
 
-    Every step is safe to repeat; a line that breaks under the upload is made anew, and the upload goes on.
+    Every step is safe to repeat.
     """
     job, tools = journey.job, journey.tools
     if journey.remote is None:
@@ -63,7 +59,10 @@ def board(journey: Journey, guest: Guest, provider: Provider) -> None:
     files = choose_files(job)
     count = len(files.entries)
     with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
-        guest = _upload(journey, files, home / "work", guest)
+        began = tools.clock.monotonic()
+        upload(files, home / "work", journey.remote, paced(tools.tell, tools.clock, count, journey.usd_now))
+        _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
+        _carry_over(journey, home / "work", journey.remote)
     checkpoints = _bring_stored(journey, home / "work", guest, provider)
     with journey.stage("prepare", job.framework.value):
         environment = prepare(job, home / "work", guest, tools.tell)
@@ -77,26 +76,6 @@ def board(journey: Journey, guest: Guest, provider: Provider) -> None:
     state = start(job, home, environment, secrets, deadline, guest, _notice(journey), checkpoints)
     journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))
     journey.write_record()
-
-
-def _upload(journey: Journey, files: FileSet, work: PurePosixPath, guest: Guest) -> Guest:
-    """Upload, over a new line where one breaks; return the guest at the end of the line that held."""
-    tools = journey.tools
-    for attempt in range(1, UPLOAD_TRIES + 1):
-        try:
-            began = tools.clock.monotonic()
-            if journey.remote is None:
-                raise HostUnreachableError("there is no line to the machine")
-            upload(files, work, journey.remote, paced(tools.tell, tools.clock, len(files.entries), journey.usd_now))
-            _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
-            _carry_over(journey, work, journey.remote)
-            break
-        except HostUnreachableError as error:
-            if attempt == UPLOAD_TRIES:
-                raise
-            tools.tell(Note(f"The line broke ({error.message}); the upload goes on over a new one …", "warning"))
-            guest = journey.connect(RECONNECT_FOR_S)
-    return guest
 
 
 def _bring_stored(journey: Journey, work: PurePosixPath, guest: Guest, provider: Provider) -> Mapping[str, Any] | None:

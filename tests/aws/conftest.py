@@ -334,8 +334,8 @@ def _opened(hypervisor: Notebook, helper: Helper, folder: Path, monkeypatch: pyt
             client.close()
 
 
-SHARE = 3
-"""Of the cases of the two matrices every third one is tried by default; both are whole on request (see their modules)."""
+SHARE = 6
+"""Of the cases of the two matrices every sixth one is tried by default; both are whole on request (see their modules)."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

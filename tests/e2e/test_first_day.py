@@ -88,7 +88,7 @@ def test_a_machine_by_name_from_start_to_end(shell: Shell, machine: str) -> None
 def test_what_fails_says_so_with_the_documented_code(shell: Shell) -> None:
     assert shell.type("train", "local", "--", "sh", "-c", "exit 9", exit_code=5)
     refused = shell.type("train", "aws-g5", exit_code=3)
-    assert "cloudtrain check aws" in refused.stderr
+    assert "aws configure" in refused.stderr
     unknown = shell.type("train", "aws-p22", exit_code=2)
     assert "aws-p2" in unknown.stderr
     shell.type("trian", "local", exit_code=2)

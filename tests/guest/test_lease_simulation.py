@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cloudtrain.guest import rules
 from cloudtrain.guest.lease import Lease, Mark, parse
 
-HISTORIES = 1_500
+HISTORIES = 500
 POLL_S = 15
 BOOT_S = 20
 EPOCH = 1_790_000_000

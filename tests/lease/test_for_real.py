@@ -86,16 +86,20 @@ class Case:
         return f"{' then '.join(self.faults)}, ended by what is {self.by}"
 
 
-def cases() -> list[Case]:
-    """Return every fault and every order of two: with CLOUDTRAIN_EVERY_CASE each with both ends, else each with one of them.
+SHARE = 4
+"""By default every fourth pair of faults is tried, in both orders; CLOUDTRAIN_EVERY_CASE=1 tries all."""
 
-    Of two orders of the same faults each has another end, so that both ends meet every pair.
+
+def cases() -> list[Case]:
+    """Return every fault and orders of two: with CLOUDTRAIN_EVERY_CASE all of them with both ends, else a share with one.
+
+    Of two orders of the same faults each has another end.
     """
     if os.environ.get("CLOUDTRAIN_EVERY_CASE"):
         orders = [(name,) for name in FAULTS] + list(itertools.permutations(FAULTS, 2))
         return [Case(order, by) for order in orders for by in ENDS]
     found = [Case((name,), by) for name, by in zip(FAULTS, itertools.cycle(ENDS), strict=False)]
-    for number, (one, other) in enumerate(itertools.combinations(FAULTS, 2)):
+    for number, (one, other) in enumerate(list(itertools.combinations(FAULTS, 2))[::SHARE]):
         first, second = ENDS if number % 2 else ENDS[::-1]
         found += [Case((one, other), first), Case((other, one), second)]
     return found

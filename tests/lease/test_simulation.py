@@ -24,7 +24,7 @@ from cloudtrain.testing.clock import FakeClock
 
 from .world import ENDS, World
 
-HISTORIES = int(os.environ.get("CLOUDTRAIN_HISTORIES", "800"))
+HISTORIES = int(os.environ.get("CLOUDTRAIN_HISTORIES", "200"))
 
 _WHO = _NAME = _KIND = st.integers(0, 1)
 _USD = (st.integers(9, 80) | st.integers(1, 250)).map(lambda cents: cents / 100)
