@@ -123,6 +123,7 @@ def botocore(monkeypatch: pytest.MonkeyPatch):
 
 def test_aws_credentials_are_looked_for_without_the_network(monkeypatch: pytest.MonkeyPatch, botocore) -> None:
     monkeypatch.setattr(extras, "is_installed", lambda module: True)
+    monkeypatch.setenv("AWS_PROFILE", "somebody")  # else nobody would look
     resolver = botocore(types.SimpleNamespace(method="shared-credentials-file"))
     assert credentials_source() == "shared-credentials-file"
     assert set(resolver.removed) == {"iam-role", "container-role"}
