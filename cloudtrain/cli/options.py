@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..model.errors import ConfigError
 from ..model.spec import Framework, Market, OnFinish
 from . import completion
 
@@ -81,3 +82,13 @@ RunFilter = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="List this run only.", show_default=False, autocompletion=completion.run_ids),
 ]
+
+
+def refuse_no_money(budget: float | None, instead: str) -> None:
+    """Refuse an amount that is nothing, less, or no number. `instead` is a line to type.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    if budget is not None and not 0 < budget < float("inf"):
+        raise ConfigError(f"--budget {budget:g}: expected an amount in US dollars above 0", instead)

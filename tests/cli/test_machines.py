@@ -79,6 +79,13 @@ def test_one_word_after_the_dashes_is_read_by_the_machines_shell_as_ssh_does_it(
         assert "0ne\n" in terminal.text
 
 
+@pytest.mark.parametrize("amount", ["-1", "0", "nan", "inf"])
+def test_an_amount_that_is_none_is_bad_input(cli: Cli, amount: str) -> None:
+    for words in (("start", "pretend"), ("extend", "pretend")):
+        said = cli(*words, "--budget", amount)
+        assert (said.code, "US dollars above 0" in said.err) == (2, True)
+
+
 def test_status_tells_what_is_there(cli: Cli) -> None:
     assert cli("start", "pretend").code == 0
     said = cli("status")

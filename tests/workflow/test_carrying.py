@@ -44,9 +44,9 @@ def tree(root: Path) -> list[str]:
 
 
 def test_a_folders_content_goes_into_the_folder_there_and_its_size_is_said_first(world: World, there: Path) -> None:
-    carried = carrying.push(NAME, Path("data"), "~/work/data", world.tools)
-    assert tree(there / "work") == ["data/a.csv", "data/deep/b.csv"]
-    assert (carried.files, carried.bytes, carried.place) == (2, 6, str(there / "work/data"))
+    carried = carrying.push(NAME, Path("data"), "~/things/data", world.tools)
+    assert tree(there / "things") == ["data/a.csv", "data/deep/b.csv"]
+    assert (carried.files, carried.bytes, carried.place) == (2, 6, str(there / "things/data"))
     assert world.events[0] == StageStarted("push", "2 files, 6 bytes")
 
 

@@ -8,7 +8,7 @@ from ... import leasing
 from ...config.duration import parse_duration
 from ...model.errors import ConfigError
 from ..names import machine_meant
-from ..options import Json, Machine
+from ..options import Json, Machine, refuse_no_money
 from ..render import answer, document
 from ..session import open_session
 from ..words import dollars, moment, until
@@ -32,8 +32,7 @@ def extend(name: Machine = None, budget: More = None, time: Longer = None, as_js
     """
     if (budget is None) == (time is None):
         raise ConfigError("Say how much longer, in dollars or in time", "cloudtrain extend --for 2h")
-    if budget is not None and not budget > 0:
-        raise ConfigError(f"--budget {budget:g}: expected more than 0", "cloudtrain extend --budget 5")
+    refuse_no_money(budget, "cloudtrain extend --budget 5")
     seconds = None if time is None else parse_duration(time)
     with open_session() as session:
         meant = machine_meant(name, session.tools.ledger)

@@ -10,7 +10,7 @@ from ...config.duration import parse_duration
 from ...config.machine import load_machine
 from ...model.spec import DEFAULT_MAX_LIFETIME_S, Budget, OnFinish
 from ..names import machine_meant
-from ..options import Config, CreateNetwork, Dollars, JsonLines, Lifetime
+from ..options import Config, CreateNetwork, Dollars, JsonLines, Lifetime, refuse_no_money
 from ..render import json_line
 from ..session import open_session
 from ..show import show_instance
@@ -43,6 +43,7 @@ def start(
 
     It ends by itself when the budget is spent or its longest lifetime is over, whichever comes first.
     """
+    refuse_no_money(budget, "cloudtrain start --budget 5")
     lifetime_s = DEFAULT_MAX_LIFETIME_S if max_lifetime is None else parse_duration(max_lifetime)
     with open_session(as_json=as_json) as session:
         machine = replace(load_machine(machine_meant(name, session.tools.ledger)), create_network=create_network)
