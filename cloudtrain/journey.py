@@ -22,7 +22,7 @@ from .model.spec import Budget, JobSpec, MachineSpec
 from .providers.base import Guarded, OfferSource
 from .remote.base import Remote
 from .remote.guest import Guest
-from .report.first_record import first_record
+from .report.first_record import LEDGER_KEY, first_record, ledger_part
 from .report.page import write_report
 from .report.run_file import read_run_file, write_run_file
 from .spending import allowance, capped, cost_of_run, cost_record, noted, refuse_beyond_cap
@@ -203,10 +203,11 @@ class Journey:
         """Write down which machine the run is on."""
         self.instance = instance
         self.now_is(replace(self.run, instances=(*self.run.instances, instance.ref), offer=offer))
-        with noted(self.tools.tell):
-            # A machine that was there before has its own price; the plan's offer is another's.
-            paid = None if self.run.found_running else offer
-            self.tools.ledger.spend.opened(instance, paid, self.run.id, self.tools.clock.now())
+        if instance.state.bills_compute:  # one that is off is written down by whoever switches it on
+            with noted(self.tools.tell):
+                # A machine that was there before has its own price; the plan's offer is another's.
+                paid = None if self.run.found_running else offer
+                self.tools.ledger.spend.opened(instance, paid, self.run.id, self.tools.clock.now())
         self.record |= {
             # A machine that was there before the run costs the run only from here on.
             "machine_started_at": to_plain(self.tools.clock.now() if self.run.found_running else instance.launched_at),
@@ -274,6 +275,7 @@ class Journey:
             "usd": run.usd,
             "started_at": to_plain(run.started_at),
             "ended_at": to_plain(run.ended_at),
+            LEDGER_KEY: ledger_part(run, self.job, self.machine),
         }
         write_run_file(run.folder, self.record)
 

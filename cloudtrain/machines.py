@@ -8,8 +8,6 @@ from .leasing import arm_guest, say_who_keeps_it
 from .model.errors import ConfigError, NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError
 from .model.event import Note, StageEnded, StageStarted
 from .model.instance import Instance, InstanceRef, InstanceState, LaunchOrder, Outlook
-from .model.lease import Lease
-from .model.money import cents_up
 from .model.offer import Offer
 from .model.plan import Plan
 from .model.spec import Budget, MachineSpec, Market, OnFinish, Resources
@@ -18,8 +16,9 @@ from .spending import noted
 from .stages import shut_down
 from .stages.connect import connect
 from .stages.make_ready import make_ready
-from .stages.plan import SHORTEST_LEASE_S, make_plan
-from .stages.provision import Buyer, armed, armed_and_running, launch_first, switch_on
+from .stages.plan import make_plan
+from .stages.provision import Buyer, armed, armed_and_running, launch_first
+from .waking import wake
 from .whereabouts import existing, find, forget, look_for_started, remember_name, remembered, rentable
 
 
@@ -112,36 +111,7 @@ def _again(found: Instance, budget: Budget, provider: Provider, tools: Tools) ->
         _refuse_a_runs_machine(found, tools)
         tools.tell(Note(f"{found.name} runs already; its lease stays as it is: cloudtrain extend moves it."))
         return found
-    tools.ledger.spend.seen(found, tools.clock.now())  # its deadline may have stopped it while nobody looked
-    instance = switch_on(found, _lease_for(found, budget, tools), provider, tools.clock)
-    tools.ledger.spend.opened(instance, None, "", tools.clock.now())
-    return instance
-
-
-def _lease_for(found: Instance, budget: Budget, tools: Tools) -> Lease:
-    """Return the lease a machine that exists is switched on with.
-
-    Raises:
-        NoOfferFitsError: the dollars buy too little, or nobody knows how long they last.
-    """
-    now, price = tools.clock.now(), found.full_usd_per_hour
-    if price != 0.0:
-        budget, why = tools.cap(found.name)(budget)
-        if why:
-            tools.tell(Note(why, "warning"))
-    if budget.usd is not None and price is None:
-        raise NoOfferFitsError(
-            f"{found.name}: its price is unknown, so a budget cannot be turned into a deadline",
-            f"Leave the budget out: cloudtrain start {found.name} --max-lifetime 2h",
-        )
-    lease = Lease.grant(budget, price or 0.0, now)
-    if lease.bound_by == "budget" and (lease.deadline - now).total_seconds() < SHORTEST_LEASE_S:
-        enough = (price or 0.0) * SHORTEST_LEASE_S / 3600
-        raise NoOfferFitsError(
-            f"{found.name}: ${budget.usd:.2f} buys less than {SHORTEST_LEASE_S / 60:.0f} minutes at ${price:.3f}/h",
-            f"Pass --budget {cents_up(enough).lstrip('$')} or more",
-        )
-    return lease
+    return wake(found, budget, "", provider, tools)
 
 
 def _wait_until_usable(machine: MachineSpec, instance: Instance, provider: Provider, tools: Tools) -> Instance:

@@ -120,6 +120,19 @@ def refuse_beyond_cap(order: LaunchOrder, ledger: Ledger, cap_usd: float | None,
         raise _spent(left)
 
 
+def refuse_overcommitted(ledger: Ledger, cap_usd: float | None, now: datetime) -> None:
+    """Refuse to go on when all that is written down is more than the month's cap.
+
+    To be called when a machine that is off is in the books as on, and its cloud has not been asked yet.
+
+    Raises:
+        NoOfferFitsError: it is too much; the machine is to be written down as off again.
+    """
+    left = allowance(ledger, cap_usd, now)
+    if left is not None and left.spent_usd + left.committed_usd > left.cap_usd + _FLOAT_DUST_USD:
+        raise _spent(left)
+
+
 def settle_vanished(spec: MachineSpec, provider: Provider, owned: Sequence[Instance], ledger: Ledger, now: datetime) -> None:
     """Close the account of machines that a provider, asked for all of ours, did not name and, asked by name, does not know.
 

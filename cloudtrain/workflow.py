@@ -14,7 +14,6 @@ from .ledger.holder import this_process
 from .model.errors import HostUnreachableError, InstanceNotFoundError, NotFoundError, RemoteError, RunHeldError
 from .model.event import Note
 from .model.instance import InstanceState
-from .model.lease import Lease
 from .model.plan import Plan
 from .model.run import Outcome, Run, RunPhase
 from .model.spec import JobSpec, MachineSpec
@@ -31,8 +30,9 @@ from .remote.guest import Guest
 from .rescuing import rescued
 from .stages.execute import RECONNECT_FOR_S, follow, read_secrets
 from .stages.plan import make_plan
-from .stages.provision import Buyer, armed_and_running, provision, wake
+from .stages.provision import Buyer, armed_and_running, provision
 from .stages.upload import choose_files
+from .waking import wake
 from .whereabouts import find_idle, remember, remember_name, rentable
 
 MOST_MOVES = 50
@@ -174,9 +174,8 @@ def _on_its_machine(journey: Journey, provider: Provider) -> bool:
     if seen.state is InstanceState.STOPPED:
         # Switched off before the run or under it; either way it is switched off again when the results are home.
         journey.now_is(replace(journey.run, found_running=True, found_stopped=True))
-        lease = Lease.grant(journey.job.budget, seen.full_usd_per_hour or 0.0, tools.clock.now())
-        seen = wake(seen, lease, provider, tools.clock)
-        tools.ledger.spend.opened(seen, None, journey.run.id, tools.clock.now())
+        woken = wake(seen, journey.job.budget, journey.run.id, provider, tools)
+        seen = armed_and_running(woken, woken.deadline or tools.clock.now(), provider, tools.clock)
     journey.instance = seen
     if not seen.state.bills_compute:
         return False

@@ -1,11 +1,10 @@
-"""What a person means who names no machine or run: the last one used. It is said which that was."""
+"""What a person means who names no machine: the last one used. It is said which that was."""
 
 from ..clock import SystemClock
 from ..config.folders import state_folder
 from ..ledger.ledger import Ledger
 from ..ledger.machine import MachineRecord
 from ..model.errors import NotFoundError
-from ..model.run import Run
 from .render import note
 
 
@@ -30,21 +29,6 @@ def machine_known(name: str | None, ledger: Ledger) -> MachineRecord:
         NotFoundError: there is none of that name, or none was used yet.
     """
     return ledger.machine(name) if name is not None else _last_machine(ledger)
-
-
-def run_meant(run_id: str | None, ledger: Ledger) -> Run:
-    """Return the run that is meant, by its id or an unmistakable part of it.
-
-    Raises:
-        NotFoundError: there is none, or several.
-    """
-    if run_id is not None:
-        return ledger.run(run_id)
-    last = ledger.last_run()
-    if last is None:
-        raise NotFoundError("There is no run yet.", "Begin one: cloudtrain train local")
-    note(f"{last.id} (the last one)")
-    return last
 
 
 def _last_machine(ledger: Ledger) -> MachineRecord:

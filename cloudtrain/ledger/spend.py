@@ -7,7 +7,7 @@ transaction and safe to repeat: what is open already is not opened again, what h
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from ..model.instance import Instance, InstanceRef, InstanceState
 from ..model.money import Charge, ChargeKind
@@ -15,6 +15,9 @@ from ..model.offer import Offer
 from .file import LedgerFile
 from .spend_charges import charges_of, residual_of
 from .spend_rows import CHARGES, OpenCharge, Rows, charge_in, column_of
+
+_SETTLING = timedelta(minutes=2)
+"""How long a machine may be asked to switch on and still be shown as off."""
 
 _ON = (InstanceState.PENDING, InstanceState.RUNNING, InstanceState.POWERED_OFF)
 
@@ -40,6 +43,11 @@ class Spend:
         with self._rows(instance.ref) as rows:
             _stop(rows, instance, at)
 
+    def found_off(self, instance: Instance, at: datetime) -> None:
+        """Write down that a machine was found off: since its deadline, if that came before anybody looked."""
+        with self._rows(instance.ref) as rows:
+            _found_off(rows, instance, at)
+
     def ended(self, ref: InstanceRef, at: datetime) -> None:
         """Write down that nothing of a machine bills any more, and since when."""
         with self._rows(ref) as rows:
@@ -55,7 +63,7 @@ class Spend:
         """Write down what a look at a machine of ours says about its bill.
 
         One that was switched on or off behind our back bills accordingly from now on, one that we never knew since its
-        launch. While it ends, nothing changes until it has ended.
+        launch. While it ends, nothing changes until it has ended; nor when it is seen off that was switched on just now.
         """
         self.seen_all([instance], at)
 
@@ -69,14 +77,6 @@ class Spend:
         """Let what a machine costs from now on count for a run, or for none ("")."""
         with self._rows(ref) as rows:
             _move(rows, run_id, at)
-
-    def repriced(self, ref: InstanceRef, usd_per_hour: float, at: datetime) -> None:
-        """Write down that a machine's compute costs something else from now on, USD/hour, as its cloud says."""
-        with self._rows(ref) as rows:
-            for row in _computing(rows):
-                if row.charge.usd_per_hour != usd_per_hour:
-                    day = at.astimezone(UTC).date()
-                    rows.renew(row, replace(row.charge, usd_per_hour=usd_per_hour, priced_on=day, source="cloud"), at)
 
     def extended(self, ref: InstanceRef, deadline: datetime) -> None:
         """Write down the new deadline of a machine that is on."""
@@ -118,11 +118,16 @@ def _look(rows: Rows, instance: Instance, at: datetime) -> None:
     if instance.state is InstanceState.TERMINATED:
         _close_found(rows, at)
     elif instance.state is InstanceState.STOPPED:
-        _stop(rows, instance, min([at, *(row.charge.until(at) for row in _computing(rows))]))
+        if not any(timedelta(0) <= at - row.charge.began_at < _SETTLING for row in _computing(rows)):
+            _found_off(rows, instance, at)
     elif _computing(rows):
         _keep_up(rows, instance, at)
     elif instance.state in _ON:
-        _open(rows, instance, None, "", at if rows.last() else instance.launched_at or at)
+        _open(rows, instance, None, "", at if rows.has_any() else instance.launched_at or at)
+
+
+def _found_off(rows: Rows, instance: Instance, at: datetime) -> None:
+    _stop(rows, instance, min([at, *(row.charge.until(at) for row in _computing(rows))]))
 
 
 def _close_found(rows: Rows, at: datetime) -> None:

@@ -39,6 +39,11 @@ class Rows:
         row = self._db.execute(query, (*self._key, ChargeKind.COMPUTE.value)).fetchone()
         return None if row is None else charge_in(self._file, row)
 
+    def has_any(self) -> bool:
+        """Say whether anything of the machine was ever charged."""
+        query = "SELECT 1 FROM spend WHERE provider = ? AND machine_id = ? LIMIT 1"
+        return self._db.execute(query, self._key).fetchone() is not None
+
     def order(self, token: str) -> LaunchOrder | None:
         """Return the order a machine came from, None when it was not written down here."""
         row = self._db.execute("SELECT launch_order FROM intents WHERE token = ?", (token,)).fetchone()

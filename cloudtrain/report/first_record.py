@@ -1,6 +1,7 @@
 """What `run.json` says of a run from its first moment on."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ from .. import __version__
 from ..model.plain import to_plain
 from ..model.run import Run
 from ..model.spec import JobSpec, MachineSpec
+
+LEDGER_KEY = "ledger"
+"""Where `run.json` holds what the ledger does."""
 
 
 def first_record(run: Run, job: JobSpec, machine: MachineSpec) -> dict[str, Any]:
@@ -26,6 +30,14 @@ def first_record(run: Run, job: JobSpec, machine: MachineSpec) -> dict[str, Any]
         "continues": run.continues,
         "sample": float(job.env["CLOUDTRAIN_SAMPLE"]) if "CLOUDTRAIN_SAMPLE" in job.env else None,
     }
+
+
+def ledger_part(run: Run, job: JobSpec, machine: MachineSpec) -> dict[str, Any]:
+    """Return what the ledger holds of a run, for the day when the ledger is lost.
+
+    The values of the job's environment are left out: results are handed on, and those are nobody else's business.
+    """
+    return {"run": to_plain(run), "job": to_plain(replace(job, env=dict.fromkeys(job.env, ""))), "machine": to_plain(machine)}
 
 
 def _git_state(folder: Path) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ from ..model.instance import Instance, InstanceState, LaunchOrder
 from ..model.lease import Lease
 from ..model.offer import Offer
 from ..model.plan import Plan
-from ..providers.base import Pausable, Provider
+from ..providers.base import Provider
 from ..providers.waiting import look_for, wait_until
 
 BOOT_TIMEOUT_S = 600.0
@@ -106,29 +106,6 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
         f"{plan.machine.name}: no offer of the plan could be had; nothing was rented.",
         "\n".join(refused) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
     )
-
-
-def wake(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
-    """Switch a stopped machine on again under a new lease and wait until it runs. See `switch_on`."""
-    return armed_and_running(switch_on(instance, lease, provider, clock), lease.deadline, provider, clock)
-
-
-def switch_on(instance: Instance, lease: Lease, provider: Provider, clock: Clock) -> Instance:
-    """Switch a stopped machine on again; return when the cloud has accepted and the new deadline is armed.
-
-    One that is just stopping is waited for.
-
-    Raises:
-        ProviderError: it cannot be switched on.
-    """
-    if not isinstance(provider, Pausable):
-        raise ProviderError(
-            f"{instance.name} is {instance.state.value} and {provider.name} cannot switch it on",
-            f"End it and launch anew: cloudtrain terminate {instance.name}",
-        )
-    if instance.state is InstanceState.STOPPING:
-        wait_until(provider, instance.ref, (InstanceState.STOPPED, InstanceState.TERMINATED), clock, BOOT_TIMEOUT_S)
-    return armed(provider.start(instance.ref, lease), lease.deadline)
 
 
 def armed_and_running(instance: Instance, latest: datetime, provider: Provider, clock: Clock) -> Instance:

@@ -246,14 +246,16 @@ class World:
 
     # A person
 
-    def launch(self, who: int, name: int, usd: float | None, lifetime_s: float, kind: int, is_kept: bool) -> None:
+    def launch(
+        self, who: int, name: int, usd: float | None, lifetime_s: float, kind: int, is_kept: bool, *, waits: bool = True
+    ) -> None:
         """Start a machine by its name, from a terminal."""
         budget = Budget(usd, lifetime_s)
         at_end = OnFinish.STOP if is_kept else OnFinish.TERMINATE
         if not self.is_strict:
             self.look(who)
         self._granting = (usd, lifetime_s)
-        self._try(who, lambda tools: machines.start(_spec(name, kind), tools, budget=budget, on_finish=at_end))
+        self._try(who, lambda tools: machines.start(_spec(name, kind), tools, budget=budget, on_finish=at_end, wait=waits))
         self._granting = None
 
     def look(self, who: int) -> None:
@@ -278,6 +280,23 @@ class World:
             self.launch(0, 0, usd, 7200.0, 0, False)
         finally:
             ledger.intend = intend  # type: ignore[method-assign]
+
+    def race_again(self, seconds: float) -> None:
+        """Let one terminal launch while the cloud is being asked to start what the other one has, if that is off.
+
+        No time passes in between: whoever is asked to start a machine has its lease by then.
+        """
+
+        def rival() -> None:
+            granting, self.provider.before_start = self._granting, lambda: None
+            self.launch(1, 1, None, 7200.0, 1, False, waits=False)
+            self._granting = granting
+
+        self.provider.before_start = rival
+        try:
+            self.launch(0, 0, None, seconds, 1, True)
+        finally:
+            self.provider.before_start = lambda: None
 
     def extend(self, who: int, name: int, usd: float | None, seconds: float | None) -> None:
         """Move a machine's deadline."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cloudtrain.ledger.ledger import Ledger
@@ -233,13 +233,12 @@ def test_a_persons_machine_costs_a_run_only_while_it_serves_it(ledger: Ledger) -
     ]
 
 
-def test_a_new_price_begins_a_new_interval(ledger: Ledger) -> None:
-    ledger.spend.opened(MACHINE, OFFER, "run-1", NOON)
-    ledger.spend.repriced(REF, 1.0, after(1))
-    ledger.spend.repriced(REF, 1.5, after(2))
-    computing = [c for c in ledger.spend.entries() if c.kind is ChargeKind.COMPUTE]
-    assert told(computing) == [("compute", 1.0, "run-1", 0, 2), ("compute", 1.5, "run-1", 2, None)]
-    assert (computing[1].priced_on, computing[1].source, computing[1].deadline) == (NOON.date(), "cloud", after(10))
+def test_a_machine_that_was_switched_on_just_now_and_shows_as_off_is_on_until_it_shows_so_again(ledger: Ledger) -> None:
+    ledger.spend.opened(MACHINE, OFFER, "", NOON)
+    ledger.spend.seen(OFF, after(1 / 60))
+    assert ChargeKind.COMPUTE in {charge.kind for charge in ledger.spend.open_entries()}
+    ledger.spend.seen(OFF, after(3 / 60))
+    assert {charge.kind for charge in ledger.spend.open_entries()} == {ChargeKind.DISK}
 
 
 def test_an_end_before_the_beginning_leaves_no_charge(ledger: Ledger) -> None:
@@ -277,7 +276,7 @@ def test_another_machine_is_not_touched(ledger: Ledger) -> None:
     assert {c.ref.provider for c in ledger.spend.open_entries()} == {"memory"}
 
 
-STEPS = ("opened", "opened-2", "stopped", "ended", "gone", "seen-on", "seen-off", "seen-gone", "moved", "repriced", "extended")
+STEPS = ("opened", "opened-2", "stopped", "ended", "gone", "seen-on", "seen-off", "seen-gone", "moved", "found-off", "extended")
 
 
 def do(ledger: Ledger, step: str, at: datetime) -> None:
@@ -292,13 +291,14 @@ def do(ledger: Ledger, step: str, at: datetime) -> None:
         "seen-off": lambda: spend.seen(OFF, at),
         "seen-gone": lambda: spend.seen(replace(MACHINE, state=InstanceState.TERMINATED), at),
         "moved": lambda: spend.moved_to_run(REF, "", at),
-        "repriced": lambda: spend.repriced(REF, 2.5, at),
+        "found-off": lambda: spend.found_off(OFF, at),
         "extended": lambda: spend.extended(REF, at + timedelta(hours=1)),
     }[step]()
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(-30, 600)), max_size=12))
+@example([("found-off", 0), ("opened", 1), ("ended", 0), ("seen-on", 0)])  # nothing bills again since its launch
 def test_whatever_happens_nothing_bills_twice_and_an_hour_of_compute_is_paid_once(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, int]]
 ) -> None:

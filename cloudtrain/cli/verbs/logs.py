@@ -8,8 +8,8 @@ from ... import watching
 from ...model.event import Event, LogChunk
 from ...wiring import open_tools
 from ..log import Log
-from ..names import run_meant
 from ..options import RunId
+from ..runs import run_meant
 
 EXAMPLES = """
 cloudtrain logs
@@ -33,5 +33,5 @@ def logs(run: RunId = None, follow: Follow = False) -> None:
             log.write(event.content)
 
     with open_tools(tell) as tools:
-        watching.show_log(run_meant(run, tools.ledger), tools, follow=follow)
+        watching.show_log(run_meant(run, tools), tools, follow=follow)
     log.finish()

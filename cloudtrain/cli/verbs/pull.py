@@ -9,8 +9,8 @@ from ... import carrying, watching
 from ...config.wording import shown_path
 from ...model.errors import ConfigError
 from .. import completion
-from ..names import run_meant
 from ..render import answer, document, json_line, note
+from ..runs import run_meant
 from ..session import open_session
 
 EXAMPLES = """
@@ -58,7 +58,7 @@ def pull(subject: Subject = None, source: Source = None, destination: Destinatio
 
 def _pull_outputs(run: str | None, *, as_json: bool) -> None:
     with open_session() as session:
-        found = run_meant(run, session.tools.ledger)
+        found = run_meant(run, session.tools)
         names = watching.pull(found, session.tools)
     if as_json:
         document({"run": found.id, "folder": found.folder, "outputs": names})
