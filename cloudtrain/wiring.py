@@ -7,6 +7,8 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from .clock import SystemClock
@@ -51,11 +53,14 @@ def open_tools(
     clock = SystemClock()
     with Ledger.open(state_folder(), clock) as ledger, GuestLines(_control_folder()) as lines:
         ledger.on_machine = _let_ssh_know
+        hosts = cache(own_hosts)  # one command reads the configs once
         yield Tools(
             ledger=ledger,
             clock=clock,
             tell=tell,
-            open_provider=lambda machine: open_provider(machine.provider, provider_settings(machine, lines.ask)),
+            open_provider=lambda machine: open_provider(
+                machine.provider, replace(provider_settings(machine, lines.ask), hosts=hosts)
+            ),
             open_remote=_open_remote,
             owner=this_owner(),
             provider_names=provider_names(),

@@ -1,5 +1,6 @@
 """The providers by name. They are found by their entry points and imported when named, ours and other people's alike."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..model.errors import CloudtrainError, ConfigError, ProviderUnavailableError
@@ -39,7 +40,9 @@ def open_provider(name: str, settings: ProviderSettings) -> OfferSource:
     return provider
 
 
+@cache
 def _entry_points() -> dict[str, "EntryPoint"]:
+    # Read once: a look at every cloud asks for each of them, and nothing is installed meanwhile.
     from importlib.metadata import entry_points  # here, because most commands need no provider
 
     # Ours win over a plug-in that takes the same name.

@@ -68,9 +68,22 @@ def _offers(machine: MachineSpec, source: OfferSource, need: Resources) -> list[
     if not offers:
         raise NoOfferFitsError(
             f"{machine.name}: {machine.provider} has no known offer of {_describe(machine, need)}",
-            f"See what there is: cloudtrain offers --provider {machine.provider}",
+            f"{_meant_regions(machine, source)}See what there is: cloudtrain offers --provider {machine.provider}",
         )
     return offers
+
+
+def _meant_regions(machine: MachineSpec, source: OfferSource) -> str:
+    """Say which regions were perhaps meant by names that no offer has; "" when every name is one."""
+    known = sorted({offer.region for offer in source.offers(Resources())})
+    unknown = [region for region in machine.regions if region not in known]
+    if not unknown or not known:
+        return ""
+    import difflib  # here, because only a mistyped name needs it
+
+    near = [near for region in unknown for near in difflib.get_close_matches(region, known, n=1)]
+    meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    return f"No offer is in {' or '.join(unknown)}; {meant}\n"
 
 
 def _refuse_impossible_finish(on_finish: OnFinish, machine: MachineSpec, source: OfferSource) -> None:

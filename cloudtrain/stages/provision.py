@@ -90,7 +90,7 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
     for order in _orders(plan, buyer):
         if order.offer.region in full_regions:
             continue
-        if order.lease.deadline > plan.attempts[0].lease.deadline + DEADLINE_SLACK:
+        if _is_more_than_wanted(order, plan, buyer):
             _undo(order, provider, buyer)
             continue
         try:
@@ -154,6 +154,14 @@ def _orders(plan: Plan, buyer: Buyer) -> Iterator[LaunchOrder]:
             plan.checkpoints,
             this_process(),
         )
+
+
+def _is_more_than_wanted(order: LaunchOrder, plan: Plan, buyer: Buyer) -> bool:
+    """Say whether an earlier order would live longer, or cost more, than what is wanted now."""
+    wanted = plan.attempts[0].lease
+    if order.lease.deadline > wanted.deadline + DEADLINE_SLACK:
+        return True
+    return wanted.budget_usd is not None and order.lease.most_usd(buyer.clock.now()) > wanted.budget_usd
 
 
 def _unheard(name: str, buyer: Buyer) -> list[LaunchOrder]:

@@ -176,6 +176,9 @@ def test_logs_pull_and_attach_from_another_terminal_disturb_nothing(gate: Gate, 
     train = started("train", "pretend")
     wait_for(train, b"begun")
     assert cli("logs").out.endswith("Z begun\n")
+    events = [json.loads(line) for line in cli("logs", "--json").out.splitlines()]
+    assert {event["event"] for event in events} == {"log"}
+    assert "".join(event["text"] for event in events) == cli("logs").out
     pulled = cli("pull", "--json").json
     assert pulled["outputs"] == ["results"]
     assert (Path(pulled["folder"]) / "results" / "made").read_text() == "1\n"

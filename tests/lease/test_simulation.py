@@ -98,6 +98,12 @@ def place() -> Iterator[Path]:
     ("launch", 0, 0, None, 60.0, 0, True),
     [(0, ("race", 0.03)), (0, ("launch", 0, 1, None, 60.0, 1, False)), (0, ("launch", 0, 1, None, 187.0, 1, False))],
 )
+@example(  # an earlier order of a dearer machine, asked again for few dollars
+    "both",
+    None,
+    ("launch", 0, 1, None, 1200.0, 0, False),
+    [(0, ("outage", "launch", False)), (0, ("race_again", 1200.0)), (0, ("race", 0.09))],
+)
 def test_no_history_breaks_a_law(empty: Path, place: Path, ends, cap_usd, first, history) -> None:
     with a_world(empty, place, ends, cap_usd) as world:
         live(world, [(0, first), *history])

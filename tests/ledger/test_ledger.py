@@ -156,7 +156,7 @@ def test_an_unknown_machine_is_answered_with_the_nearest(ledger: Ledger, ask) ->
     ledger.save_machine(SPEC, None)
     with pytest.raises(NotFoundError, match=r"aws-p4.*Did you mean aws-p3\?") as raised:
         ask(ledger, "aws-p4")
-    assert raised.value.hint == "Rent it: cloudtrain get aws-p4"
+    assert raised.value.hint == "Rent it: cloudtrain start aws-p4 (there are: cloudtrain configs)"
     with pytest.raises(NotFoundError) as raised:
         ask(ledger, "zzz")
     assert "mean" not in raised.value.message

@@ -35,8 +35,10 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def install(name: str, value: str) -> None:
         monkeypatch.setattr(metadata, "entry_points", lambda group: (*ours, EntryPoint(name, value, group)))
+        registry._entry_points.cache_clear()
 
     yield install
+    registry._entry_points.cache_clear()
     sys.modules.pop("acme_plugin", None)
 
 

@@ -138,3 +138,17 @@ def test_a_budget_for_a_few_minutes_is_refused_with_the_one_that_would_do() -> N
 def test_stopping_is_refused_where_the_provider_cannot() -> None:
     with pytest.raises(ConfigError, match="cannot stop"):
         make_plan(MACHINE, Shop(offer("a", 1.0)), NOW, job=replace(JOB, on_finish=OnFinish.STOP))
+
+
+def test_a_region_that_no_offer_has_is_named_with_the_one_that_was_meant() -> None:
+    machine = MachineSpec("m", "shop", regions=("us-eest-1",))
+    shop = Shop(offer("a", 1.0, region="us-east-1"), offer("a", 1.0, region="eu-west-1"))
+    with pytest.raises(NoOfferFitsError) as refused:
+        make_plan(machine, shop, NOW)
+    assert "No offer is in us-eest-1; did you mean us-east-1?" in refused.value.hint
+    with pytest.raises(NoOfferFitsError) as refused:
+        make_plan(replace(machine, regions=("mars",)), shop, NOW)
+    assert "there are eu-west-1, us-east-1" in refused.value.hint
+    with pytest.raises(NoOfferFitsError) as refused:
+        make_plan(replace(machine, regions=("eu-west-1",), instance_types=("b",)), shop, NOW)
+    assert "No offer is in" not in refused.value.hint
