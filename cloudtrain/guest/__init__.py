@@ -51,8 +51,9 @@ an error is one JSON object `{"error": "…"}` and exit code 1.
     Move the job's deadline to that Unix time, sooner or later. Prints the state.
 `lease [--home HOME]`
     Print the machine's lease: {"deadline", "issued_at", "ends_at" (Unix time; the last is when the machine ends by its own
-    clocks, never after the deadline), "end": "poweroff"|"deallocate"|"none", "idle_timeout_s", "stall_timeout_s",
-    "finish_grace_s" (seconds or null: never), "armed": a shutdown is scheduled or the boot line's watcher lives,
+    clocks, never after the deadline), "end": "poweroff"|"deallocate"|"delete"|"none", "idle_timeout_s", "stall_timeout_s",
+    "finish_grace_s" (seconds or null: never), "armed": a shutdown is scheduled, the boot line's watcher lives, or
+    the keeper may ask the cloud,
     "keeper": "running"|"none"}. HOME, the folder that holds `runs/`, is the zipapp's own when it is not named.
 `lease --set [--home HOME]`
     Replace it. Standard input: one object {"deadline", "issued_at", "end", "idle_timeout_s", "stall_timeout_s",
@@ -80,7 +81,7 @@ it is run.
 
 `job.json`: {"command": shell text, "python": environment's Python or null, "env": {name: value},
 "deadline": Unix time or null, "grace_s": seconds between TERM and KILL, "sample_every_s": seconds,
-"notice": "aws" to end the job in time when a spot machine is taken back, or null,
+"notice": "aws" or "gcp" to end the job in time when a spot machine is taken back, or null,
 "checkpoints": {"url": "s3://bucket/prefix/", "region", "outputs": [relative names]} or null}
 
 With `checkpoints`, finished files of the outputs are copied there every minute while the job runs, and what is left when it

@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import Sequence
 
-from . import ender, idle, job, processes, request, rules, state, system
+from . import azure_end, ender, idle, job, processes, request, rules, state, system
 from .errors import GuestError
 from .keep_alive import Wait, keep_alive
-from .lease import POWEROFF, Lease, Mark, Place
+from .lease import NONE, POWEROFF, Lease, Mark, Place
 from .moment import stamp
 
 _LONGEST_LOG = 1 << 16
@@ -154,7 +154,17 @@ class _Keeper:
         self._ask(jobs.running, reason, 0.0)
         if lease.end == POWEROFF:
             ender.power_off(wait, self._pause_s)
+        elif lease.end != NONE:
+            self._ask_cloud(lease.end)
         self._asked.clear()  # where the machine goes on, a job that is started later is ended too
+
+    def _ask_cloud(self, action: str) -> None:
+        """Let the cloud end the machine. Refused, it is asked again at the next look: to switch off would end no bill."""
+        try:
+            azure_end.end(action)
+            _note(self._place, f"Azure was asked to {action} this machine")
+        except OSError as error:
+            _note(self._place, f"ALARM: this machine goes on billing, and asks again: {error}")
 
     def _say(self, text: str, left_s: float) -> None:
         if text != self._said:

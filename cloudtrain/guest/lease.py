@@ -12,7 +12,7 @@ from typing import Any, Iterable, Mapping
 from . import system
 from .errors import GuestError
 
-POWEROFF, DEALLOCATE, NONE = "poweroff", "deallocate", "none"
+POWEROFF, DEALLOCATE, DELETE, NONE = "poweroff", "deallocate", "delete", "none"
 
 _LATEST = 10**11  # Unix time: in the year 5138
 
@@ -23,7 +23,8 @@ class Lease:
 
     Attributes:
         deadline, issued_at: Unix time, whole; of two leases the one issued later counts.
-        end: what ends the bill there: "poweroff", "deallocate", or "none" (the jobs are ended, the machine is not).
+        end: what ends the bill there: "poweroff", "deallocate" or "delete" (the machine asks its cloud for it), or "none" (the
+            jobs are ended, the machine is not).
         idle_timeout_s: how long the machine may do nothing; None: for ever.
         stall_timeout_s: how long a job may leave the GPU quiet; None: for ever.
         finish_grace_s: how long results may wait to be collected; None: until the deadline.
@@ -70,8 +71,8 @@ def parse(content: Mapping[str, Any]) -> Lease:
     deadline, issued_at, end = _number(content, "deadline"), _number(content, "issued_at"), content.get("end")
     if deadline is None or issued_at is None or deadline < issued_at or deadline > _LATEST:
         raise GuestError("a lease wants a deadline, and before it the moment it was issued, in seconds of Unix time")
-    if end not in (POWEROFF, DEALLOCATE, NONE):
-        raise GuestError(f'a lease ends with "poweroff", "deallocate" or "none", not {end!r}')
+    if end not in (POWEROFF, DEALLOCATE, DELETE, NONE):
+        raise GuestError(f'a lease ends with "poweroff", "deallocate", "delete" or "none", not {end!r}')
     waits = {name: _number(content, name) for name in ("idle_timeout_s", "stall_timeout_s", "finish_grace_s")}
     last = math.floor(deadline)
     return Lease(last, min(math.ceil(issued_at), last), end, **waits)

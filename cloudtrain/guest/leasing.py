@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any
 
-from . import ender, keeper, lease, system
+from . import azure_end, ender, keeper, lease, system
 from .errors import GuestError
-from .lease import POWEROFF, Lease, Mark, Place
+from .lease import NONE, POWEROFF, Lease, Mark, Place
 
 _UNIT = "cloudtrain-keeper.service"
 _BEGIN_S = 10.0  # how long a keeper may take to begin
@@ -32,11 +32,11 @@ def show(home: str) -> dict[str, Any]:
         raise GuestError("only root may read this machine's lease") from None
     if found is None:
         raise GuestError("this machine has no lease")
-    look = _look(place, found)
+    look, is_kept = _look(place, found), keeper.is_kept(place)
     return {
         **vars(found),
-        "armed": found.end == POWEROFF and (ender.is_scheduled() or ender.is_watched()),
-        "keeper": "running" if keeper.is_kept(place) else "none",
+        "armed": _is_armed(found, is_kept=is_kept),
+        "keeper": "running" if is_kept else "none",
         "ends_at": time.time() + look.ends_up - look.up,
     }
 
@@ -63,6 +63,13 @@ def replace(home: str, wanted: Lease, archive: str) -> dict[str, Any]:
     return show(home)
 
 
+def _is_armed(found: Lease, *, is_kept: bool) -> bool:
+    """Say whether something will end the bill: the armed shutdown, or a keeper that may ask the cloud."""
+    if found.end == POWEROFF:
+        return ender.is_scheduled() or ender.is_watched()
+    return found.end != NONE and is_kept and azure_end.can_end()
+
+
 def _look(place: Place, found: Lease) -> Mark:
     kept = place.read_mark()
     return lease.mark(found, time.time(), system.uptime_s(), system.boot(), [kept] if kept else [])
@@ -70,7 +77,7 @@ def _look(place: Place, found: Lease) -> Mark:
 
 def _begin(home: str, place: Place, archive: str) -> None:
     argv = [sys.executable, archive, "keeper", home]
-    if place == Place.of(home, POWEROFF):
+    if place == Place.of(home, POWEROFF):  # the system's own, whatever ends the bill
         if system.has_systemd() and _enable(argv) and _is_kept_soon(place):
             return
         _leave_line(place, archive, argv)

@@ -17,7 +17,8 @@ class GuestEnd(StrEnum):
 
     NONE = "none"  # nothing bills there, or nothing on the machine can end it
     POWEROFF = "poweroff"  # AWS, Google Cloud: an operating system that switches off ends or stops the machine
-    DEALLOCATE = "deallocate"  # Azure: a machine that is merely off bills on
+    DEALLOCATE = "deallocate"  # Azure: a machine that is merely off bills on, so it asks to be deallocated
+    DELETE = "delete"  # Azure: it asks to be deleted, and its disk and address with it
 
 
 @dataclass(frozen=True, slots=True)

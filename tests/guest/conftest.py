@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 
 from cloudtrain.guest import state
 from cloudtrain.remote import guest_archive
+
+from .host import QUIET, Host
 
 
 @dataclass
@@ -94,3 +96,17 @@ def make_run(tmp_path: Path, guest: Guest) -> Iterator[Callable[..., RunFolder]]
     for run in made:
         if (run.path / "state.json").exists() and run.recorded["phase"] != "ended":
             guest.call("signal", run.path, "KILL", "--grace", "0")
+
+
+@pytest.fixture
+def host(tmp_path: Path, guest: Guest) -> Iterator[Host]:
+    for name in ("tools", "root/proc", "home"):
+        (tmp_path / name).mkdir(parents=True)
+    env = {**os.environ, "PATH": f"{tmp_path}/tools:/usr/bin:/bin", "CLOUDTRAIN_GUEST_ROOT": f"{tmp_path}/root"}
+    made = Host(tmp_path, replace(guest, env=env), [])
+    os.mkfifo(tmp_path / "said")
+    for name in ("shutdown", "systemctl", "poweroff"):
+        made.tool(name, f'echo "{name} $*" > {tmp_path}/said')
+    made.write(**QUIET)
+    yield made
+    made.end()
