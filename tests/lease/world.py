@@ -7,16 +7,14 @@ a wall clock that may be moved, an uptime, a disk that may be full or wiped, and
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cloudtrain import leasing, machines
-from cloudtrain.guest import lease as guest_lease
-from cloudtrain.guest import rules
 from cloudtrain.journey import Interrupt, Tools
 from cloudtrain.ledger.ledger import Ledger
 from cloudtrain.model.errors import CloudtrainError, HostUnreachableError, ProviderUnavailableError
@@ -30,118 +28,12 @@ from cloudtrain.providers.memory.machine import Machine as Record
 from cloudtrain.providers.memory.store import Machines
 from cloudtrain.remote.base import Completed
 
-POLL_S = 10.0
-BOOT_S = 20.0
+from .machine_model import START, Model, steps, unix
+
 MINUTE = 60.0
-START = datetime(2026, 11, 10, 12, tzinfo=UTC)
 TYPES = ("mem.cpu", "mem.gpu")
 ENDS = ("both", "machine", "cloud")
 """What keeps the deadline: the machine and its cloud, or one of them alone."""
-
-
-@dataclass
-class Model:
-    """One machine, seen from outside (true time `t`, seconds since the beginning) and from inside.
-
-    Attributes:
-        promised: the latest deadline that anybody was given, true time.
-        granted_usd: all that anybody granted it, USD.
-        on: when it was switched on and off, and what an hour cost.
-        blind_s: how much longer it may live by itself: nobody looked and its clock was wrong.
-        begun_s: how much of a minute an extension by dollars may have begun (see `World.is_strict`).
-    """
-
-    id: str
-    end_at: float = 0.0
-    t: float = 0.0
-    lease: guest_lease.Lease | None = None
-    is_on: bool = False
-    usd_per_hour: float = 0.0
-    on: list[tuple[float, float, float]] = field(default_factory=list)
-    since: float = 0.0
-    promised: float = 0.0
-    granted_usd: float | None = 0.0
-    blind_s: float = 0.0
-    begun_s: float = 0.0
-    clock_error: float = 0.0
-    booted_at: float = 0.0
-    boots: int = 0
-    is_full: bool = False
-    disk: guest_lease.Mark | None = None
-    mark: guest_lease.Mark | None = None
-    memory: rules.Memory = field(default_factory=rules.Memory)
-    busy_until: float = 0.0
-    last_busy: float = 0.0
-    last_look: float = 0.0
-
-    def switch_on(self, t: float, deadline: float, usd_per_hour: float) -> None:
-        """Boot under what the user data says, as the boot line does."""
-        self.is_on, self.t, self.since, self.usd_per_hour = True, t, t, usd_per_hour
-        self.clock_error, self.is_full, self.blind_s = 0.0, False, 0.0
-        self.lease = guest_lease.parse({"deadline": _unix(deadline), "issued_at": _unix(t), "end": "poweroff"})
-        self._boot(t)
-
-    def switch_off(self, t: float) -> None:
-        if self.is_on:
-            self.is_on = False
-            self.on.append((self.since, t, self.usd_per_hour))
-
-    def bill_usd(self, step_s: float, now: float) -> float:
-        """Return what it has cost, every step of the meter that was begun paid whole."""
-        spans = [*self.on, *([(self.since, now, self.usd_per_hour)] if self.is_on else [])]
-        return math.fsum(_steps(end - begun, step_s) * step_s * usd / 3600 for begun, end, usd in spans)
-
-    def live_until(self, t: float, looks: bool) -> str:
-        """Live until a moment; return why it ended itself before, or ""."""
-        while looks and self.t < t:
-            left = POLL_S if self.mark is None else self.mark.ends_up - (self.t - self.booted_at)
-            self.t = min(t, self.t + min(POLL_S, max(left, 0.01)))
-            why = self.look()
-            if why:
-                return why
-        self.t = max(t, self.t)
-        return ""
-
-    def look(self) -> str:
-        assert self.lease is not None
-        was_busy = self.busy_until > self.last_look
-        if was_busy:
-            self.last_busy = min(self.t, self.busy_until)
-        marks = tuple(mark for mark in (self.mark, self.disk) if mark is not None)
-        seen = rules.Seen(f"boot-{self.boots}", marks, self.memory, "a job runs" if was_busy else "")
-        found = rules.decide(_unix(self.t) + self.clock_error, self.t - self.booted_at, self.lease, seen)
-        self.mark, self.memory = found.mark, found.memory
-        if not self.is_full:
-            self.disk = found.mark
-        self.last_look = self.t
-        return found.reason if found.action == rules.END else ""
-
-    def tell(self, content: Mapping[str, Any]) -> None:
-        """Take a lease as `leasing.replace` does."""
-        wanted = guest_lease.parse(content)
-        assert self.lease is not None
-        if self.lease.issued_at > wanted.issued_at:
-            raise ValueError("the machine has a lease that was issued later")
-        self.lease = wanted
-        self.look()
-
-    def reboot(self, off_s: float) -> None:
-        unseen, is_off_then = self.t - self.last_look, self.t + off_s > self.promised
-        # With a clock that is behind, looks alone know how much was left, and nobody looks while a machine is off. One that is
-        # off when its deadline passes can end itself only when it is on again.
-        if is_off_then or self.clock_error < 0 or self.disk is None or self.is_full:
-            self.blind_s += off_s + unseen + BOOT_S
-        self._boot(self.t + off_s)
-
-    def kill(self) -> None:
-        if self.clock_error < 0 and self.is_full:
-            self.blind_s = math.inf  # memory lost, the disk full of what is old, the clock wrong: the armed shutdown's turn
-        self.mark, self.memory = None, rules.Memory()
-
-    def _boot(self, t: float) -> None:
-        self.t, self.booted_at, self.boots = t, t - BOOT_S, self.boots + 1
-        self.mark, self.memory = None, rules.Memory()
-        self.look()
 
 
 class _Told(DictStore):
@@ -424,7 +316,7 @@ class World:
         assert end <= model.promised + self._late_s(model) + 0.011, f"{model.id} lives past its latest deadline"
         if model.is_on:
             assert model.lease is not None
-            assert model.lease.deadline <= _unix(model.promised), f"{model.id} keeps a later deadline than was promised"
+            assert model.lease.deadline <= unix(model.promised), f"{model.id} keeps a later deadline than was promised"
 
     def _late_s(self, model: Model) -> float:
         """Return how much longer than promised a machine may live that its cloud does not end."""
@@ -469,14 +361,6 @@ def _spec(name: int, kind: int) -> MachineSpec:
     return MachineSpec(f"lab-{name}", "memory", regions=("mem-1",), instance_types=(TYPES[kind],))
 
 
-def _unix(t: float) -> float:
-    return START.timestamp() + t
-
-
 def _whole_minutes_usd(seconds: float, usd_per_hour: float) -> float:
     """Return what a time costs that was granted as a time: its last minute is begun, and paid whole."""
-    return _steps(seconds, MINUTE) * MINUTE * usd_per_hour / 3600
-
-
-def _steps(seconds: float, step_s: float) -> int:
-    return math.ceil(round(seconds / step_s, 6))
+    return steps(seconds, MINUTE) * MINUTE * usd_per_hour / 3600
