@@ -135,7 +135,7 @@ def accounts(tools: Tools) -> list[MachineSpec]:
     specs = [MachineSpec(name, name) for name in tools.provider_names]
     specs += [record.spec for record in tools.ledger.machines()]
     specs += [order.machine for order in tools.ledger.open_intents()]
-    return list({(spec.provider, spec.endpoint_url, *(host.name for host in spec.hosts)): spec for spec in specs}.values())
+    return list({(*spec.way, *(host.name for host in spec.hosts)): spec for spec in specs}.values())
 
 
 def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
@@ -167,8 +167,7 @@ def machines_at(spec: MachineSpec, tools: Tools) -> list[MachineStatus]:
         for instance in owned
     ]
     forgotten = [machine.instance for machine in found if machine.standing is Standing.FORGOTTEN]
-    same = MachineSpec("", spec.provider, endpoint_url=spec.endpoint_url, hosts=spec.hosts)
-    remember_all([(replace(same, name=instance.name), instance) for instance in forgotten], tools)
+    remember_all([(spec.named(instance.name), instance) for instance in forgotten], tools)
     return found
 
 

@@ -258,4 +258,4 @@ def _spent(left: Allowance) -> NoOfferFitsError:
 
 
 def _is_at(charge: Charge, spec: MachineSpec) -> bool:
-    return (charge.ref.provider, charge.endpoint_url) == (spec.provider, spec.endpoint_url)
+    return (charge.ref.provider, charge.endpoint_url, charge.account) == (spec.provider, spec.endpoint_url, spec.account)

@@ -19,11 +19,13 @@ from cloudtrain.providers.aws.provider import AwsProvider
 from cloudtrain.providers.base import ProviderSettings
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.playground.aws import AwsCloud
-from cloudtrain.testing.playground.aws.recorder import permissions
+from cloudtrain.testing.playground.aws.permissions import permissions
 from cloudtrain.testing.playground.machine import Booted
 
 REGION = "us-east-1"
 SET_UP, NETWORK = "setup aws", "start --create-network"
+INPUTS, CHECKPOINTS = "train with inputs from s3://", "train with checkpoints on s3://"
+BUCKET = "cloudtrain-docs"
 ENDS = json.dumps({"InstanceIds": ["i-00000000000000000"]})
 
 
@@ -160,6 +162,29 @@ def _bill(session: Session) -> None:
     session.provider.billed(today - timedelta(days=7), today)
 
 
+def _inputs(session: Session) -> None:
+    _bucket(session)
+    url = f"s3://{BUCKET}/data/"
+    session.provider.region_of(url)
+    session.provider.links(session.provider.stored(url), session.order.lease.deadline)
+
+
+def _checkpoints(session: Session) -> None:
+    _bucket(session)
+    kept = f"s3://{BUCKET}/kept"
+    session.provider.region_of(kept)
+    session.launch(replace(session.order, token=session.another(), checkpoints=kept))
+    session.provider.leftovers()
+    session.end()
+
+
+def _bucket(session: Session) -> None:
+    s3 = session.provider._account.clients.s3(REGION)
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="data/a", Body=b"a")
+    session.cloud.forget_calls()
+
+
 def _settings(session: Session) -> ProviderSettings:
     return session.provider._account.settings
 
@@ -179,6 +204,8 @@ VERBS: Mapping[str, Callable[[Session], object]] = {
     "train on spot": _spot,
     "status, sweep": _sweep,
     "cost --actual": _bill,
+    INPUTS: _inputs,
+    CHECKPOINTS: _checkpoints,
     NETWORK: _network,
 }
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws_verbs import NETWORK, SET_UP, calls_by_verb
+from aws_verbs import CHECKPOINTS, INPUTS, NETWORK, SET_UP, calls_by_verb
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers" / "aws.md"
 BEGIN, END = "<!-- {name}: written by scripts/generate_iam_policy.py -->", "<!-- end of {name} -->"
@@ -60,6 +60,13 @@ RULES = (
     Rule("MakeANetwork", r"ec2:Create(Vpc|InternetGateway|Subnet|Route)|ec2:AttachInternetGateway"),
 )
 
+MACHINE_ROLES = ("arn:aws:iam::*:role/cloudtrain/cloudtrain-*", "arn:aws:iam::*:instance-profile/cloudtrain/cloudtrain-*")
+
+S3_RULES = (
+    Rule("ReadWhatJobsReadInS3", r"s3:(GetObject|ListBucket)", ("arn:aws:s3:::YOUR-BUCKET", "arn:aws:s3:::YOUR-BUCKET/*")),
+    Rule("MakeRolesOfMachinesWithCheckpoints", r"iam:\w+(Role|RolePolicy|RoleTags|InstanceProfile)", MACHINE_ROLES),
+)
+
 LAUNCH_TAGGED = {
     "Sid": "LaunchOnlyWhatCarriesOurTag",
     "Effect": "Allow",
@@ -80,6 +87,19 @@ HAND_OVER = {
     "Action": "iam:PassRole",
     "Resource": ROLE,
     "Condition": {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+}
+TAG_MACHINE_ROLES = {
+    "Sid": "TagThemAsTheyAreMade",
+    "Effect": "Allow",
+    "Action": ["iam:TagInstanceProfile", "iam:TagRole"],
+    "Resource": list(MACHINE_ROLES),
+}
+HAND_OVER_TO_MACHINES = {
+    "Sid": "HandThemToMachines",
+    "Effect": "Allow",
+    "Action": "iam:PassRole",
+    "Resource": MACHINE_ROLES[0],
+    "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
 }
 SPOT_ONCE = {
     "Sid": "SpotOncePerAccount",
@@ -122,24 +142,27 @@ def filled(page: str, contents: Mapping[str, str]) -> str:
 def blocks() -> dict[str, str]:
     """Return every block of the page, by name."""
     by_verb = calls_by_verb()
-    everyday = {action for verb, actions in by_verb.items() if verb not in (SET_UP, NETWORK) for action in actions}
+    sometimes = (SET_UP, NETWORK, INPUTS, CHECKPOINTS)
+    everyday = {action for verb, actions in by_verb.items() if verb not in sometimes for action in actions}
     set_up, network = set(by_verb[SET_UP]) - everyday, set(by_verb[NETWORK]) - everyday
+    s3 = {*by_verb[INPUTS], *by_verb[CHECKPOINTS]} - everyday
     return {
         "policy": _json([*statements(everyday), LAUNCH_TAGGED, TAG_AT_BIRTH, HAND_OVER, SPOT_ONCE]),
         "set-up policy": _json(statements(set_up)),
         "network policy": _json(statements(network)),
+        "S3 policy": _json([*statements(s3, S3_RULES), TAG_MACHINE_ROLES, HAND_OVER_TO_MACHINES]),
         "calls": _table(by_verb),
     }
 
 
-def statements(actions: set[str]) -> list[Mapping[str, Any]]:
+def statements(actions: set[str], rules: Sequence[Rule] = RULES) -> list[Mapping[str, Any]]:
     """Return the statements that allow these actions and no more.
 
     Raises:
         ValueError: no rule knows an action.
     """
     left, allowed = set(actions), []
-    for rule in RULES:
+    for rule in rules:
         named = sorted(action for action in left if re.fullmatch(rule.actions, action))
         left -= set(named)
         if named:

@@ -153,6 +153,8 @@ def _spec(machine: MachineFile, name: str, origin: str) -> MachineSpec:
             options=MappingProxyType(dict(ssh.options)),
             allow_from=ssh.allow_from,
         ),
+        project=machine.project,
+        subscription=machine.subscription,
         endpoint_url=machine.endpoint_url,
         resource_manager_url=machine.resource_manager_url,
         authority_url=machine.authority_url,

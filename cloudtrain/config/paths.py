@@ -16,6 +16,8 @@ from .wording import found
 
 JOB_FILE = "cloudtrain.yaml"
 
+_S3_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_GOOGLE_BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 _FROM_HERE = "Names count from the job's folder: `data`, `src/train.py`."
 
 
@@ -30,10 +32,13 @@ def input_name(value: object, info: ValidationInfo) -> str:
 
 
 def storage_url(value: object) -> str:
-    """Return the address of a folder or file in object storage: "s3://bucket/data/"."""
+    """Return the address of a folder or file in object storage: "s3://bucket/data/", "gs://bucket/data/"."""
     text = line_of_text(value)
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?", text):
-        raise refuse(f"expected an address in S3, found {found(text)}", "Write it like this: `s3://my-bucket/data/`.")
+    if not re.fullmatch(rf"({_S3_BUCKET}|{_GOOGLE_BUCKET})(/[^\x00-\x1f]*)?", text):
+        raise refuse(
+            f"expected an address in S3 or Cloud Storage, found {found(text)}",
+            "Write it like this: `s3://my-bucket/data/` or `gs://my-bucket/data/`.",
+        )
     return text
 
 

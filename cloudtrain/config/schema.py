@@ -70,7 +70,8 @@ class JobFile(Section):
         default=(".",),
         description=(
             "Files and folders that travel to the machine. `.gitignore` and `.cloudtrainignore` are honoured. What is in S3 "
-            "(`s3://bucket/data/`) is read by the machine itself, into a folder of its last name."
+            "(`s3://bucket/data/`) is read by the machine itself, into a folder of its last name; by one of Google's, what is "
+            "in Cloud Storage (`gs://bucket/data/`)."
         ),
         examples=["[., data/]"],
     )
@@ -225,6 +226,16 @@ class MachineFile(Section):
         default_factory=SshSection,
         description="How to reach the machine when the provider's answer is not enough.",
         examples=["{user: ubuntu, port: 22}"],
+    )
+    project: Word = Field(
+        default="",
+        description="Google Cloud only: the project that pays; left out, your default one.",
+        examples=["my-project"],
+    )
+    subscription: Word = Field(
+        default="",
+        description="Azure only: id of the subscription that pays; left out, your default one.",
+        examples=["5f1e2d3c-0000-4000-8000-000000000000"],
     )
     endpoint_url: HttpUrl | None = Field(
         default=None,

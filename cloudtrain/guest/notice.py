@@ -7,14 +7,17 @@ import os
 import threading
 import time
 import urllib.parse
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Callable
 
 POLL_S = 3.0
-"""Seconds between two questions: AWS gives two minutes, and asks to be asked every five seconds."""
+"""Seconds between two questions: AWS gives two minutes and asks to be asked every five seconds; Google and Azure may give
+30 seconds."""
 
 _USUAL_S = 120.0  # how long before the end a notice comes when it does not say when the end is
+_SWITCHING_OFF_S = 30.0  # how long Google lets a spot machine switch itself off, and the least that Azure gives
 _TIMEOUT_S = 1.0
+_AWAKE_TIMEOUT_S = 5.0  # what Azure's service may take once it is on
 _TOKEN_LIFE_S = 21600
 _MOST_ANSWER = 1 << 16
 
@@ -45,18 +48,68 @@ class AwsNotice:
         return None
 
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        import http.client  # costs the start of a job that has no notice to wait for
+        return _asked(self._host, method, path, headers)
 
-        connection = http.client.HTTPConnection(self._host, timeout=_TIMEOUT_S)  # by no proxy
+
+class GcpNotice:
+    """The word of Google's metadata server that a spot machine is being taken.
+
+    `instance/preempted` becomes TRUE as the machine's end begins or, where it was launched with a preemptionNoticeDuration, so
+    long before it. It does not say which; the launch may, in the attribute NOTICE_ATTRIBUTE. Google's 30 seconds between the
+    signal to switch off and the end are what is left when nobody said more.
+    """
+
+    NOTICE_ATTRIBUTE = "cloudtrain-preemption-notice-s"
+
+    def __init__(self) -> None:
+        """Make a reader; GCE_METADATA_HOST names another server, as for Google's own libraries."""
+        # By its address: names may not resolve on a machine whose job has changed how they are.
+        self._host = os.environ.get("GCE_METADATA_HOST") or "169.254.169.254"
+
+    def __call__(self) -> float | None:
+        status, said = self._ask("instance/preempted")
+        if status != 200 or said.strip().upper() != b"TRUE":
+            return None
+        return time.time() + self._left_s()
+
+    def _left_s(self) -> float:
+        """Return the seconds to the end. Asked when the end is sure: whatever goes wrong, that must be told."""
         try:
-            connection.request(method, path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read(_MOST_ANSWER)
-        finally:
-            connection.close()
+            status, said = self._ask(f"instance/attributes/{self.NOTICE_ATTRIBUTE}")
+            return min(max(_SWITCHING_OFF_S, float(said)), _USUAL_S) if status == 200 else _SWITCHING_OFF_S
+        except Exception:  # whatever the server answers, or does not, the end is near
+            return _SWITCHING_OFF_S
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        return _asked(self._host, "GET", f"/computeMetadata/v1/{path}", {"Metadata-Flavor": "Google"})
 
 
-READERS: dict[str, Callable[[], Reader]] = {"aws": AwsNotice}
+class AzureNotice:
+    """The word of Azure's Scheduled Events that a spot machine is being taken (`Preempt`), at least 30 seconds before.
+
+    The first question switches the service on for this machine, and may be answered two minutes later only; the service falls
+    asleep again when nobody asks for a day.
+    """
+
+    _FIRST_TIMEOUT_S = 150.0
+    _EVENTS = "scheduledevents?api-version=2020-07-01"
+
+    def __init__(self) -> None:
+        """Make a reader; AZURE_POD_IDENTITY_AUTHORITY_HOST names another service."""
+        from . import azure_end
+
+        self._ask = azure_end.metadata
+        self._timeout_s = self._FIRST_TIMEOUT_S
+
+    def __call__(self) -> float | None:
+        said = self._ask(self._EVENTS, self._timeout_s)
+        self._timeout_s = _AWAKE_TIMEOUT_S
+        events = said.get("Events")
+        taken = [each for each in events if isinstance(each, dict)] if isinstance(events, list) else []
+        return min((_not_before(each) for each in taken if each.get("EventType") == "Preempt"), default=None)
+
+
+READERS: dict[str, Callable[[], Reader]] = {"aws": AwsNotice, "gcp": GcpNotice, "azure": AzureNotice}
 """How each cloud tells; a cloud that is not here tells nobody."""
 
 
@@ -98,9 +151,32 @@ def grace_s(left_s: float, own_s: float) -> float:
     return max(min(90.0, left_s - 15.0), min(own_s, left_s - 5.0), 0.0)
 
 
+def _asked(host: str, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    import http.client  # costs the start of a job that has no notice to wait for
+
+    connection = http.client.HTTPConnection(host, timeout=_TIMEOUT_S)  # by no proxy
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(_MOST_ANSWER)
+    finally:
+        connection.close()
+
+
 def _moment(said: bytes) -> float:
     """Return when the machine is taken. A notice that does not say so in a way we read is a notice all the same."""
     try:
         return datetime.strptime(json.loads(said)["time"] + "+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp()
     except (ValueError, KeyError, TypeError):
         return time.time() + _USUAL_S
+
+
+def _not_before(event: dict[str, Any]) -> float:
+    """Return when Azure takes the machine: an event that has begun, or cannot be read, leaves what Azure gives at least."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        at = parsedate_to_datetime(event["NotBefore"])
+        return at.replace(tzinfo=at.tzinfo or timezone.utc).timestamp()
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return time.time() + _SWITCHING_OFF_S

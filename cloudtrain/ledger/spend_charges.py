@@ -59,5 +59,6 @@ def _compute(instance: Instance, order: LaunchOrder | None, run_id: str, at: dat
         source="cloud",
         token=instance.token,
         endpoint_url=order.machine.endpoint_url if order is not None else None,
+        account=order.machine.account if order is not None else "",
         deadline=instance.deadline or (order.lease.deadline if order is not None else None),
     )

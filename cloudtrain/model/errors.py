@@ -11,6 +11,7 @@ CloudtrainError                     message, hint, exit code
 │   │   └── NotSetUpError
 │   ├── PermissionDeniedError
 │   ├── QuotaExceededError
+│   │   └── CloudQuotaExceededError
 │   ├── NoCapacityError
 │   ├── InstanceNotFoundError
 │   └── ProviderUnavailableError
@@ -127,6 +128,10 @@ class PermissionDeniedError(ProviderError):
 
 class QuotaExceededError(ProviderError):
     """The account's limit is smaller than the need; another zone will not help."""
+
+
+class CloudQuotaExceededError(QuotaExceededError):
+    """The account's limit for the whole cloud is smaller than the need; another region will not help either."""
 
 
 class NoCapacityError(ProviderError):

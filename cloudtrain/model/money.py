@@ -31,6 +31,7 @@ class Charge:
         source: where the price comes from, in a word ("table", "api", "cloud").
         token: the order the machine came from, or "".
         endpoint_url: the private endpoint it was rented at, or None for the cloud's own.
+        account: the project or subscription that its config names, or "".
         ended_at: None while it goes on.
         deadline: when the machine is to end by itself; None when it is stopped, or when nobody knows.
         seen_at: when the machine was last seen on after its deadline, or None.
@@ -48,6 +49,7 @@ class Charge:
     source: str = ""
     token: str = ""
     endpoint_url: str | None = None
+    account: str = ""
     ended_at: datetime | None = None
     deadline: datetime | None = None
     seen_at: datetime | None = None

@@ -177,6 +177,8 @@ class MachineSpec:
         image: "auto", or an image name of that cloud.
         network: the cloud's name of the network to use ("vpc-0a1b…"), or "" for the account's default one.
         create_network: make a network when the account has no default one; asked for by a flag, never by a file.
+        project: the Google Cloud project that pays, or "" for the person's own default.
+        subscription: the Azure subscription that pays, or "" for the person's own default.
         hosts: the machines of one's own to choose from, in order of preference; for the provider that rents none.
     """
 
@@ -193,7 +195,32 @@ class MachineSpec:
     network: str = ""
     create_network: bool = False
     ssh: SshSettings = field(default_factory=SshSettings)
+    project: str = ""
+    subscription: str = ""
     endpoint_url: str | None = None
     resource_manager_url: str | None = None
     authority_url: str | None = None
     hosts: tuple[HostSpec, ...] = ()
+
+    @property
+    def account(self) -> str:
+        """Return the project or subscription that pays, "" for the person's own default."""
+        return self.project or self.subscription
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """Return what tells the account and the endpoint that are asked from any others."""
+        return (self.provider, self.account, self.endpoint_url or "", self.resource_manager_url or "")
+
+    def named(self, name: str) -> "MachineSpec":
+        """Return a config of that name which asks the same account at the same endpoint, and says no more."""
+        return MachineSpec(
+            name,
+            self.provider,
+            project=self.project,
+            subscription=self.subscription,
+            endpoint_url=self.endpoint_url,
+            resource_manager_url=self.resource_manager_url,
+            authority_url=self.authority_url,
+            hosts=self.hosts,
+        )

@@ -137,7 +137,7 @@ class Provider(OfferSource, Protocol):
 
         Raises:
             NoCapacityError: the next offer may do.
-            QuotaExceededError: no other zone of this region will do.
+            QuotaExceededError: no other zone of this region will do; CloudQuotaExceededError: no other region either.
             ProviderError: any other refusal.
         """
         ...
@@ -180,6 +180,7 @@ class Provider(OfferSource, Protocol):
 
         Raises:
             InstanceNotFoundError: there is no such machine.
+            ProviderError: the cloud does not let a machine that runs live longer; its deadline stands as it was.
         """
         ...
 

@@ -9,6 +9,7 @@ from ..ledger.holder import is_alive, this_process
 from ..ledger.ledger import Ledger
 from ..model.clock import Clock
 from ..model.errors import (
+    CloudQuotaExceededError,
     CloudtrainError,
     CredentialsError,
     InstanceNotFoundError,
@@ -95,6 +96,8 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
             continue
         try:
             instance = _launch(order, provider, buyer)
+        except CloudQuotaExceededError:
+            raise  # no other offer of this cloud would do
         except (NoCapacityError, QuotaExceededError) as error:
             refused.append(_refusal(order.offer, error))
             buyer.tell(Note(f"{refused[-1]}; trying the next offer.", "warning"))

@@ -137,3 +137,15 @@ def test_a_deleted_current_folder_still_gives_a_clean_error(tmp_path: Path, monk
     with pytest.raises(ConfigError, match="no such folder"):
         load_job(Path(), command="x")
     os.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["s3://my-bucket/data/", "gs://my_bucket.of.mine/data", "gs://bucket"])
+def test_an_address_in_object_storage_is_an_input(folder: Path, address: str) -> None:
+    job = load_job(write(folder, f"command: 'true'\ninputs: [., '{address}']\n"))
+    assert (job.inputs, job.stored_inputs) == ((".",), (address,))
+
+
+@pytest.mark.parametrize("address", ["gs://", "gs://A/data/", "gs://-b/x", "s3://my_bucket/x", "http://host/x", "gs:/bucket/x"])
+def test_another_address_is_none(folder: Path, address: str) -> None:
+    with pytest.raises(ConfigError):
+        load_job(write(folder, f"command: 'true'\ninputs: [., '{address}']\n"))

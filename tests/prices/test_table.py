@@ -30,16 +30,16 @@ def price(provider: str, instance_type: str, region: str, market: Market = Marke
 
 def test_the_table_has_what_was_compiled() -> None:
     by_provider = {provider: [row for row in raw() if row["provider"] == provider] for provider in PROVIDERS}
-    assert {provider: len(found) for provider, found in by_provider.items()} == {"aws": 80, "azure": 944, "gcp": 390}
-    assert len(raw()) == 80 + 944 + 390
+    assert {provider: len(found) for provider, found in by_provider.items()} == {"aws": 80, "azure": 945, "gcp": 405}
+    assert len(raw()) == 80 + 945 + 405
 
 
 def test_every_row_is_offered_on_both_markets_unless_withdrawn() -> None:
     # Azure loses the NCv3 series (4 types in 23 regions), Google A3 High below 8 GPUs on demand (3 types in 16 regions).
     assert {provider: len(rows(provider)) for provider in PROVIDERS} == {
         "aws": 2 * 80,
-        "azure": 2 * (944 - 4 * 23),
-        "gcp": 2 * 390 - 3 * 16,
+        "azure": 2 * (945 - 4 * 23),
+        "gcp": 2 * 405 - 3 * 16,
     }
     keys = [(o.provider, o.instance_type, o.region, o.market) for o in everything()]
     assert len(set(keys)) == len(keys)
@@ -53,7 +53,9 @@ def test_every_row_is_offered_on_both_markets_unless_withdrawn() -> None:
         ("aws", "p2.xlarge", "us-east-1", 0.90),
         ("aws", "t3.large", "us-east-1", 0.0832),
         ("azure", "Standard_NC4as_T4_v3", "eastus", 0.526),
+        ("azure", "Standard_B2s", "eastus", 0.0416),
         ("gcp", "n1-standard-4+nvidia-tesla-t4", "us-central1", 0.54),
+        ("gcp", "e2-standard-4", "us-central1", 0.134023),
     ],
 )
 def test_known_prices(provider: str, instance_type: str, region: str, usd: float) -> None:

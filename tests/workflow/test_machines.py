@@ -7,6 +7,7 @@ import pytest
 
 from cloudtrain import leasing, machines, workflow
 from cloudtrain.model.errors import (
+    CloudQuotaExceededError,
     ConfigError,
     NoOfferFitsError,
     ProviderError,
@@ -51,6 +52,14 @@ def test_a_launch_under_a_name_that_nobody_heard_back_from_is_asked_again_and_ma
     assert machines.start(MACHINE, world.tools).ref == made.ref
     monkeypatch.undo()
     assert [instance.ref for instance in world.provider.list_owned()] == [made.ref]
+
+
+def test_what_the_whole_cloud_has_no_quota_for_is_not_tried_elsewhere(world: World) -> None:
+    world.provider.fail_next("launch", CloudQuotaExceededError("no GPU anywhere", "Ask for more: https://example"))
+    with pytest.raises(CloudQuotaExceededError, match="no GPU anywhere") as refused:
+        machines.start(MACHINE, world.tools)
+    assert "Ask for more" in refused.value.hint
+    assert world.ledger.open_intents() == []
 
 
 def test_extend_by_dollars_moves_the_deadline_by_what_they_buy(world: World) -> None:

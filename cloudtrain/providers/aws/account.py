@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ...model.spec import MachineSpec
 from ..base import ProviderSettings
+from ..keys import KeyShelf
 from .clients import Clients
-from .keys import KeyShelf
 
 NAME = "aws"
 

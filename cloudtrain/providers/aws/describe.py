@@ -1,21 +1,19 @@
 """EC2's description of a machine, in the contract's words. The machine's own tags say what EC2 does not know."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from ...model.instance import Instance, InstanceRef, InstanceState, SshEndpoint
 from ...model.lease import GuestEnd
-from ...model.spec import MachineSpec, Market, SshSettings
+from ...model.spec import Market
+from ..reach import ssh_endpoint
+from ..written import read_moment, read_number
 from . import tags
 from .account import NAME, Account
 from .pricing import disk_usd_per_month
 
 Described = Mapping[str, Any]
 """One entry of DescribeInstances' `Instances`."""
-
-PROXY_VARIABLE = "CLOUDTRAIN_SSH_PROXY_COMMAND"
-DEFAULT_USER = "ubuntu"
 
 STATES = {
     "pending": InstanceState.PENDING,
@@ -40,13 +38,13 @@ def shown(machine: Described, region: str, account: Account) -> Instance:
         instance_type=machine.get("InstanceType", ""),
         address=_address(machine),
         endpoint=_endpoint(machine, known, account) if state is InstanceState.RUNNING else None,
-        usd_per_hour=tags.read_number(known.get(tags.PRICE, "")),
-        beside_usd_per_hour=tags.read_number(known.get(tags.BESIDE, "")) or 0.0,
-        usd_per_month_stopped=usd_per_month(tags.read_number(known.get(tags.DISK, "")) or 0),
+        usd_per_hour=read_number(known.get(tags.PRICE, "")),
+        beside_usd_per_hour=read_number(known.get(tags.BESIDE, "")) or 0.0,
+        usd_per_month_stopped=usd_per_month(read_number(known.get(tags.DISK, "")) or 0),
         launched_at=machine.get("LaunchTime"),
-        deadline=None if state is InstanceState.STOPPED else tags.read_moment(known.get(tags.DEADLINE, "")),
+        deadline=None if state is InstanceState.STOPPED else read_moment(known.get(tags.DEADLINE, "")),
         market=market_of(machine),
-        gpu_count=int(tags.read_number(known.get(tags.GPUS, "")) or 0),
+        gpu_count=int(read_number(known.get(tags.GPUS, "")) or 0),
         guest_end=GuestEnd.POWEROFF,
         console_url=f"https://{region}.console.aws.amazon.com/ec2/home?region={region}#InstanceDetails:instanceId={id}",
     )
@@ -72,22 +70,11 @@ def _address(machine: Described) -> str:
 
 
 def _endpoint(machine: Described, known: tags.Tags, account: Account) -> SshEndpoint | None:
-    """Return how to reach it; None without an address, or when its keys are on another computer: nothing is trusted unseen."""
-    address, line = _address(machine), account.keys.line_to(known.get(tags.TOKEN, ""))
-    if not address or line is None:
-        return None
-    identity_file, host_public_key = line
-    settings = _ssh_settings(account.machine, known.get(tags.NAME, ""))
-    return SshEndpoint(
-        host=address,
-        host_keys=(host_public_key,),
-        port=settings.port,
-        user=settings.user or known.get(tags.USER) or DEFAULT_USER,
-        identity_file=identity_file,
-        proxy_command=settings.proxy_command or os.environ.get(PROXY_VARIABLE) or None,
-        options=settings.options,
+    return ssh_endpoint(
+        _address(machine),
+        shelf=account.keys,
+        token=known.get(tags.TOKEN, ""),
+        user=known.get(tags.USER, ""),
+        name=known.get(tags.NAME, ""),
+        machine=account.machine,
     )
-
-
-def _ssh_settings(machine: MachineSpec | None, name: str) -> SshSettings:
-    return machine.ssh if machine is not None and machine.name == name else SshSettings()

@@ -1,9 +1,8 @@
 """Ending a machine and all that was made beside it."""
 
-from collections.abc import Callable
-
-from ...model.errors import InstanceNotFoundError, ProviderError
+from ...model.errors import InstanceNotFoundError
 from ...model.instance import InstanceRef, InstanceState
+from ..acts import all_of
 from . import leasing, profile, spot, tags
 from .account import Account
 from .groups import groups_of, remove_group
@@ -20,7 +19,7 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     if found.state not in (InstanceState.TERMINATING, InstanceState.TERMINATED):
         with calling(found.region):
             account.clients.ec2(found.region).terminate_instances(InstanceIds=[found.id])
-    _all_of(
+    all_of(
         lambda: spot.cancel_request(found, account),
         lambda: leasing.disarm_schedule(found, account),
         lambda: _forget_keys(found, account),
@@ -47,15 +46,3 @@ def _remove_groups(found: Found, account: Account) -> None:
         for group in groups_of(found.token, found.region, account):
             # EC2 holds on to it until the machine's network interface is gone, which may take a little longer still.
             remove_group(found.region, group, account)
-
-
-def _all_of(*acts: Callable[[], None]) -> None:
-    """Do all of them, whichever fails, and raise the first failure then: what can go must not stay."""
-    failures: list[ProviderError] = []
-    for act in acts:
-        try:
-            act()
-        except ProviderError as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]

@@ -5,10 +5,10 @@ from typing import Any
 
 from ...model.errors import ProviderError
 from ...model.instance import LaunchOrder
+from ..caller import Network, allowed_from
 from . import tags
 from .account import Account
 from .again import asked_again
-from .caller import Network, allowed_from, as_permission
 from .describe import Described
 from .translate import calling, code_of
 
@@ -77,6 +77,14 @@ def let_caller_in(machine: Described, region: str, account: Account) -> None:
     if surplus:
         with calling(region):
             account.clients.ec2(region).revoke_security_group_ingress(GroupId=group, IpPermissions=surplus)
+
+
+def as_permission(blocks: Sequence[Network], port: int) -> dict[str, Any]:
+    """Return a permission that lets these blocks reach one TCP port."""
+    permission: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
+    v4 = [{"CidrIp": str(block)} for block in blocks if block.version == 4]
+    v6 = [{"CidrIpv6": str(block)} for block in blocks if block.version == 6]
+    return permission | ({"IpRanges": v4} if v4 else {}) | ({"Ipv6Ranges": v6} if v6 else {})
 
 
 def _created(order: LaunchOrder, vpc: str, account: Account) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 from ...model.errors import NoCapacityError, ProviderError
 from ...model.instance import Instance, InstanceState, LaunchOrder
 from ...model.spec import Market
+from ..birth import at_deadline, user_data
+from ..caller import Network, allowed_from
+from ..keys import Keys
 from . import profile, schedule, spot, tags
 from .account import Account
 from .again import asked_again
-from .birth import user_data
-from .caller import Network, allowed_from
 from .groups import make_group, remove_group
 from .image import Image, find_image
-from .keys import Keys
 from .machines import Found, of_token
 from .network import Place, find_place
 from .quota import quota_code
@@ -45,7 +45,7 @@ def launch(order: LaunchOrder, account: Account) -> Instance:
     if role is not None:
         # The machine's own deadline protects it already, and a machine without this second one is no reason to end it.
         with suppress(ProviderError):
-            end = tags.at_deadline(order)
+            end = at_deadline(order)
             schedule.arm(found.region, order.token, found.id, order.lease.deadline, end, role, account)
     return found.shown(account)
 
@@ -70,7 +70,7 @@ def request(order: LaunchOrder, ready: Ready, group: str) -> Mapping[str, Any]:
         "MinCount": 1,
         "MaxCount": 1,
         "UserData": user_data(keys, order.lease.deadline, keys.issued_at),
-        "InstanceInitiatedShutdownBehavior": tags.at_deadline(order).value,
+        "InstanceInitiatedShutdownBehavior": at_deadline(order).value,
         "BlockDeviceMappings": [
             {
                 "DeviceName": ready.image.root_device,

@@ -1,16 +1,18 @@
 """Switching a machine off so that only its disk costs, on again under a new lease, and giving it another type meanwhile."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ...model.errors import ProviderError, ProviderUnavailableError
 from ...model.instance import Instance, InstanceRef, InstanceState
 from ...model.lease import Lease
 from ...model.offer import Offer
+from ..birth import user_data
+from ..keys import Keys
 from . import leasing, spot, tags
 from .account import Account
-from .birth import user_data
+from .again import asked_again
 from .groups import let_caller_in
-from .keys import Keys
 from .machines import Found, living
 from .translate import calling
 
@@ -42,9 +44,7 @@ def start(ref: InstanceRef, lease: Lease, account: Account) -> Instance:
         written.result()
         opened.result()
         fresh = moved.result()
-    with calling(found.region):
-        # Sent once: "no capacity" comes as HTTP 500, and asking again for a machine that starts is the engine's affair.
-        reply = account.clients.launching(found.region).start_instances(InstanceIds=[found.id])
+    reply = asked_again(lambda: _switch_on(found, account), account.settings.clock)
     return fresh.with_tags({}, reply["StartingInstances"][0]["CurrentState"]["Name"]).shown(account)
 
 
@@ -63,6 +63,12 @@ def resize(ref: InstanceRef, offer: Offer, account: Account) -> None:
         if found.machine.get("InstanceType") != offer.instance_type:
             ec2.modify_instance_attribute(InstanceId=found.id, InstanceType={"Value": offer.instance_type})
         ec2.create_tags(Resources=[found.id], Tags=tags.as_list(tags.of_price(offer)))
+
+
+def _switch_on(found: Found, account: Account) -> Any:
+    """Ask once: a machine that starts already is no error, and "no capacity" comes as HTTP 500, which the SDK would repeat."""
+    with calling(found.region):
+        return account.clients.launching(found.region).start_instances(InstanceIds=[found.id])
 
 
 def _keys(found: Found, account: Account) -> Keys:

@@ -1,13 +1,14 @@
 """What the account may do, found out for free: EC2 says of a dry run whether it would have been allowed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...model.errors import PermissionDeniedError, ProviderError, ProviderUnavailableError
 from ...model.finding import Finding
 from .clients import Clients
+from .simulation import ON_OURS, allowed_on_ours, policy_source
 from .translate import calling, code_of
 
 NO_IMAGE = "ami-00000000000000000"
@@ -20,13 +21,13 @@ _NO_GROUP = {"GroupId": "sg-00000000000000000"}
 _TAG = [{"Key": "cloudtrain", "Value": "check"}]
 _THREADS = 8
 _DENIED = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
-_ASSUMED = re.compile(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/.*")
 
 
 def permission_findings(clients: Clients, region: str, image: str, principal: str) -> list[Finding]:
-    """Return one finding for each denied action of those a run needs, or one that says they are allowed.
+    """Return one finding for each denied action of those a run needs, and one that says what is allowed.
 
-    `image` is an image that exists; `principal` is who asks, as an ARN.
+    `image` is an image that exists; `principal` is who asks, as an ARN. What a policy allows on what carries our tag alone is
+    refused in a dry run, where nothing carries it: IAM is asked about that, and where it does not tell, nobody knows.
     """
     asked = _dry_runs(image)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -37,20 +38,38 @@ def permission_findings(clients: Clients, region: str, image: str, principal: st
             denied[_denied_action(error, action)] = error.message
         elif isinstance(error, ProviderUnavailableError):
             return [Finding(False, SUBJECT, error.message, error.hint)]
-    if not denied:
-        names = ", ".join(action.removeprefix("ec2:") for action in asked)
-        return [Finding(True, SUBJECT, f"allowed in {region}: {names}")]
-    return [
-        Finding(False, SUBJECT, f"{action} is denied: {why}", why_denied(action, principal)) for action, why in denied.items()
+    on_ours = [action for action in denied if action in ON_OURS]
+    by_policy = allowed_on_ours(clients, region, principal, on_ours) if on_ours else frozenset()
+    unknown = on_ours if by_policy is None else []
+    found = [
+        Finding(False, SUBJECT, f"{action} is denied: {why}", why_denied(action, principal))
+        for action, why in denied.items()
+        if action not in unknown and action not in (by_policy or ())
     ]
+    return found or [Finding(True, SUBJECT, _what_is_allowed(region, asked, on_ours, unknown))]
+
+
+def _what_is_allowed(region: str, asked: Collection[str], on_ours: Collection[str], unknown: Collection[str]) -> str:
+    parts = [f"allowed in {region}: {_listed(action for action in asked if action not in on_ours)}"]
+    by_policy = [action for action in on_ours if action not in unknown]
+    if by_policy:
+        parts.append(f"by policy, on what carries cloudtrain's tag: {_listed(by_policy)}")
+    if unknown:
+        parts.append(
+            f"not known, since it is refused on what does not carry cloudtrain's tag and iam:SimulatePrincipalPolicy does not "
+            f"tell: {_listed(unknown)}"
+        )
+    return "; ".join(parts)
+
+
+def _listed(actions: Iterable[str]) -> str:
+    return ", ".join(action.removeprefix("ec2:") for action in actions)
 
 
 def why_denied(action: str, principal: str) -> str:
     """Return the line that says which policy denies an action, and where the one cloudtrain needs is written."""
-    found = _ASSUMED.fullmatch(principal)
-    source = f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}" if found else principal
     return (
-        f"aws iam simulate-principal-policy --policy-source-arn {source} --action-names {action}\n"
+        f"aws iam simulate-principal-policy --policy-source-arn {policy_source(principal)} --action-names {action}\n"
         "The policy cloudtrain needs is in docs/providers/aws.md"
     )
 

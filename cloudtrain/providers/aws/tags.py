@@ -1,13 +1,14 @@
 """What we write on everything we make: the cloud's tags are the truth about a machine."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ...model.instance import LaunchOrder
 from ...model.lease import Lease
 from ...model.offer import Offer
-from ...model.spec import Market, OnFinish
+from ..birth import at_deadline
+from ..written import moment
 
 OURS = "cloudtrain"
 """The key all of ours carries; what a look in every region filters by."""
@@ -56,12 +57,6 @@ def of_price(offer: Offer) -> Tags:
     return {PRICE: price, BESIDE: repr(offer.beside_usd_per_hour), GPUS: str(offer.gpu_count)}
 
 
-def at_deadline(order: LaunchOrder) -> OnFinish:
-    """Return what the deadline does to a machine: a one-time spot machine cannot be stopped."""
-    stops = order.at_deadline is OnFinish.STOP and order.offer.market is not Market.SPOT
-    return OnFinish.STOP if stops else OnFinish.TERMINATE
-
-
 def as_list(tags: Tags) -> list[dict[str, str]]:
     """Return tags as EC2 takes them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
@@ -81,25 +76,3 @@ def filters(**wanted: Sequence[str]) -> list[dict[str, Any]]:
 def with_token(token: str) -> list[dict[str, Any]]:
     """Return EC2 filters for what one order made."""
     return [{"Name": f"tag:{TOKEN}", "Values": [token]}]
-
-
-def moment(time: datetime) -> str:
-    """Return a time as a tag holds it: UTC, whole seconds."""
-    return time.astimezone(UTC).replace(microsecond=0).isoformat()
-
-
-def read_moment(text: str) -> datetime | None:
-    """Return the time a tag holds; None when it holds none, for anybody may write a tag."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if time.tzinfo is None else time.astimezone(UTC)
-
-
-def read_number(text: str) -> float | None:
-    """Return the number a tag holds, or None."""
-    try:
-        return float(text)
-    except ValueError:
-        return None

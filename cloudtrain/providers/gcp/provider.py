@@ -1,43 +1,109 @@
-"""Google Compute Engine: what it offers and costs, by the dated table."""
+"""Google Compute Engine as a provider. Each verb is a module of its own; this one gives them the contract's shape."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from datetime import datetime
 
 from ...model.finding import Finding
+from ...model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
+from ...model.lease import Lease
 from ...model.offer import Offer
-from ...model.spec import Resources
+from ...model.spec import MachineSpec, Resources
+from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
-from ..extras import credentials_finding, not_rentable_yet, sdk_finding
-from ..offers import offers_from_table
+from . import catalog, check, ending, firewall, launch, leasing, leftovers, machines, outlook, pause, storage
+from .account import NAME, Account
 
 
-class GcpOffers:
-    """An `OfferSource` for Compute Engine."""
+class GcpProvider:
+    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Guarded` and a `PriceLister`.
 
-    name = "gcp"
+    It is an `ObjectStorage`, too.
+    """
+
+    name = NAME
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self._settings = settings
+        self._account = Account.of(settings)
 
     def check(self) -> Sequence[Finding]:
-        """Look for the SDK and for credentials, without the network."""
-        credentials = credentials_finding(_credentials(), "gcloud auth application-default login")
-        return (sdk_finding(self.name, ("google.cloud.compute_v1",)), credentials, not_rentable_yet(self.name))
+        """Look at the library, the login, the project, permissions and quotas."""
+        return check.findings(self._account.settings, self._account.rest)
 
     def offers(self, need: Resources) -> Sequence[Offer]:
-        """Return the table's offers that satisfy the need."""
-        return offers_from_table(self._settings, self.name, need)
+        """Return what Compute Engine rents that satisfies the need: live where Google may be asked, else by the dated table."""
+        return catalog.offers(self._account.settings, self._account.rest, need)
+
+    def price_list(self, region: str) -> Sequence[Offer]:
+        """Return today's prices of what a region has, for the person's own copy of the price table."""
+        from .price_list import price_list
+
+        return price_list(self._account.settings, self._account.rest, region)
+
+    def launch(self, order: LaunchOrder) -> Instance:
+        """Make one machine, its end in the request that makes it, and see that Google made it."""
+        return launch.launch(order, self._account)
+
+    def get(self, ref: InstanceRef) -> Instance:
+        """Return the machine as it is now. One call."""
+        return machines.find(ref, self._account).shown(self._account)
+
+    def list_owned(self) -> Sequence[Instance]:
+        """Return all that carries our label, in every zone."""
+        return machines.everywhere(self._account)
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Return disks, firewall rules and keys of ours that belong to no machine that lives."""
+        return leftovers.leftovers(self._account)
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one of them."""
+        leftovers.remove(leftover, self._account)
+
+    def terminate(self, ref: InstanceRef) -> None:
+        """End the machine, disk included; called again when it is gone, remove its firewall rules and keys."""
+        ending.terminate(ref, self._account)
+
+    def extend(self, ref: InstanceRef, lease: Lease) -> None:
+        """Move the deadline; Google refuses a later one while the machine runs."""
+        leasing.extend(ref, lease, self._account)
+
+    def stop(self, ref: InstanceRef) -> None:
+        """Switch off; the disk is kept, and paid for."""
+        pause.stop(ref, self._account)
+
+    def start(self, ref: InstanceRef, lease: Lease) -> Instance:
+        """Switch on under a new lease, opened to the caller's address of now."""
+        return pause.start(ref, lease, self._account)
+
+    def resize(self, ref: InstanceRef, offer: Offer) -> None:
+        """Give a stopped machine the offer's type and price."""
+        pause.resize(ref, offer, self._account)
+
+    def outlook(self, machine: MachineSpec, offer: Offer) -> Outlook:
+        """Say what a launch would make."""
+        return outlook.outlook(machine, offer, self._account.rest)
+
+    def let_in(self, ref: InstanceRef) -> None:
+        """Let the caller's address of now reach the machine, and no other one.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+        """
+        firewall.let_caller_in(machines.living(ref, self._account), self._account)
+
+    def region_of(self, url: str) -> str:
+        """Return the region of an address's bucket. One call."""
+        return storage.region_of(url, self._account.settings, self._account.rest)
+
+    def stored(self, url: str) -> StoredData:
+        """Return what lies at an address in Cloud Storage."""
+        return storage.stored(url, self._account.settings, self._account.rest)
+
+    def links(self, data: StoredData, until: datetime) -> Sequence[Link]:
+        """Return a signed address for each object."""
+        return storage.links(data, until, self._account.settings, self._account.rest)
 
 
-def create(settings: ProviderSettings) -> GcpOffers:
+def create(settings: ProviderSettings) -> GcpProvider:
     """Make the adapter."""
-    return GcpOffers(settings)
-
-
-def _credentials() -> str:
-    """Return the file Google's libraries would read, or ""."""
-    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    folder = Path(os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
-    file = Path(named) if named else folder / "application_default_credentials.json"
-    return str(file) if file.is_file() else ""
+    return GcpProvider(settings)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
@@ -17,6 +18,7 @@ from cloudtrain.providers import extras
 from cloudtrain.providers.aws import check
 from cloudtrain.providers.aws.account import Account
 from cloudtrain.providers.aws.permissions import why_denied
+from cloudtrain.providers.aws.simulation import ON_OURS
 from cloudtrain.providers.base import ProviderSettings
 from cloudtrain.testing.clock import FakeClock
 
@@ -146,13 +148,105 @@ def test_a_clock_that_is_off_is_named(ahead: int, subject: str, open_account: Ca
         assert last.hint == "timedatectl set-ntp true"
 
 
-@pytest.mark.parametrize("operation", MADE + ENDED)
+@pytest.mark.parametrize("operation", ["RunInstances", "CreateSecurityGroup"])
 def test_a_denied_action_is_named(operation: str, look: Look, cloud: Cloud) -> None:
     cloud.fail(operation, "UnauthorizedOperation", "You are not authorized to perform this operation.")
     (denied,) = wanting(look())
     assert denied.subject == "permissions"
     assert denied.message.startswith(f"ec2:{operation} is denied")
     assert f"--policy-source-arn {WHO} --action-names ec2:{operation}" in denied.hint
+    assert "SimulatePrincipalPolicy" not in cloud.named()
+
+
+def simulate(account: Account, decide: Callable[[str], str], missing: str = "") -> None:
+    """Let IAM's simulator answer, for which moto has nothing."""
+
+    def answer(request: AWSRequest, **_: object) -> AWSResponse:
+        asked = parse_qs(request.body if isinstance(request.body, str) else request.body.decode())
+        actions = [asked[f"ActionNames.member.{n}"][0] for n in range(1, 6) if f"ActionNames.member.{n}" in asked]
+        values = f"<MissingContextValues><member>{missing}</member></MissingContextValues>" if missing else ""
+        results = "".join(
+            f"<member><EvalActionName>{action}</EvalActionName><EvalDecision>{decide(action)}</EvalDecision>{values}</member>"
+            for action in actions
+        )
+        body = (
+            f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults></SimulatePrincipalPolicyResult>"
+        )
+        whole = f"<SimulatePrincipalPolicyResponse>{body}</SimulatePrincipalPolicyResponse>"
+        return AWSResponse(request.url, 200, {"Content-Type": "text/xml"}, Raw(whole.encode()))
+
+    account.clients._session().events.register_first("before-send.iam.SimulatePrincipalPolicy", answer)
+
+
+def deny_untagged(cloud: Cloud) -> None:
+    """Answer as under the policy of docs/providers/aws.md: what carries no tag of ours may not be touched."""
+    for action in ON_OURS:
+        cloud.fail(action.removeprefix("ec2:"), "UnauthorizedOperation", "You are not authorized to perform this operation.")
+
+
+def found_by(account: Account) -> list[Finding]:
+    return list(check.findings(account.settings, account.clients))
+
+
+def test_what_a_policy_allows_on_our_own_alone_is_no_denial(open_account: Callable[..., Account], cloud: Cloud) -> None:
+    account = open_account(None)
+    simulate(account, lambda action: "allowed")
+    deny_untagged(cloud)
+    found = found_by(account)
+    assert wanting(found) == []
+    (said,) = about(found, "permissions")
+    allowed, by_policy = said.message.split("; ")
+    assert allowed == f"allowed in {REGION}: DescribeInstances, DescribeImages, RunInstances, CreateSecurityGroup"
+    listed = ", ".join(action.removeprefix("ec2:") for action in ON_OURS)
+    assert by_policy == f"by policy, on what carries cloudtrain's tag: {listed}"
+    groups, instances = cloud.sent("SimulatePrincipalPolicy")
+    assert groups["ResourceArns"] == [f"arn:aws:ec2:{REGION}:123456789012:security-group/sg-00000000000000000"]
+    assert instances["ResourceArns"] == [f"arn:aws:ec2:{REGION}:123456789012:instance/i-00000000000000000"]
+    assert instances["ActionNames"] == ["ec2:StopInstances", "ec2:StartInstances", "ec2:TerminateInstances"]
+    assert instances["PolicySourceArn"] == WHO
+    tags = [(entry["ContextKeyName"], entry["ContextKeyValues"]) for entry in instances["ContextEntries"]]
+    assert ("aws:ResourceTag/cloudtrain", ["1"]) in tags
+
+
+@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
+def test_what_a_policy_does_not_allow_on_our_own_is_denied(
+    decision: str, open_account: Callable[..., Account], cloud: Cloud
+) -> None:
+    account = open_account(None)
+    simulate(account, lambda action: decision if action == "ec2:TerminateInstances" else "allowed")
+    deny_untagged(cloud)
+    (denied,) = wanting(found_by(account))
+    assert denied.message.startswith("ec2:TerminateInstances is denied")
+    assert "--action-names ec2:TerminateInstances" in denied.hint
+
+
+def test_what_nobody_can_tell_is_called_unknown(look: Look, cloud: Cloud) -> None:
+    deny_untagged(cloud)
+    cloud.fail("SimulatePrincipalPolicy", "AccessDenied", times=9)
+    found = look()
+    assert wanting(found) == []
+    (said,) = about(found, "permissions")
+    assert "; not known, since it is refused on what does not carry cloudtrain's tag" in said.message
+    assert said.message.endswith("StopInstances, StartInstances, TerminateInstances")
+    assert "by policy" not in said.message
+
+
+def test_a_refusal_that_hangs_on_what_the_simulator_was_not_told_is_unknown(
+    open_account: Callable[..., Account], cloud: Cloud
+) -> None:
+    account = open_account(None)
+    simulate(account, lambda action: "implicitDeny", "aws:MultiFactorAuthPresent")
+    deny_untagged(cloud)
+    found = found_by(account)
+    assert wanting(found) == []
+    assert "not known" in about(found, "permissions")[0].message
+
+
+def test_what_is_denied_for_certain_is_named_where_others_are_unknown(look: Look, cloud: Cloud) -> None:
+    deny_untagged(cloud)
+    cloud.fail("RunInstances", "UnauthorizedOperation")
+    cloud.fail("SimulatePrincipalPolicy", "AccessDenied", times=9)
+    assert [denied.message.split(" ")[0] for denied in wanting(look())] == ["ec2:RunInstances"]
 
 
 def test_a_launch_that_is_refused_for_its_tags_names_them(look: Look, cloud: Cloud) -> None:

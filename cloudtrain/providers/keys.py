@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ...model.errors import ProviderError, ProviderUnavailableError
-from ..folders import disk_errors_told
-from .tags import moment, read_moment
+from ..model.errors import ProviderError, ProviderUnavailableError
+from .folders import disk_errors_told
+from .written import moment, read_moment
 
 KEYGEN_TIMEOUT_S = 30.0
 _USER, _HOST, _ISSUED = "user", "host", "issued"
@@ -29,7 +29,7 @@ class Keys:
     Attributes:
         identity_file: the private key that logs in; never leaves this computer.
         host_key: the machine's private key, an OpenSSH PEM text; goes to that machine and nowhere else.
-        issued_at: when they were made. A repeated order says the same in its user data, or EC2 would not know it again.
+        issued_at: when they were made. A repeated order says the same in its user data, or a cloud would not know it again.
     """
 
     identity_file: Path

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloudtrain.model.errors import ProviderError, ProviderUnavailableError
-from cloudtrain.providers.aws.keys import KeyShelf
+from cloudtrain.providers.keys import KeyShelf
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 999, tzinfo=UTC)
 ODD = ["", "../x", "a/b", "x" * 65, ".hidden", "a b"]

@@ -3,12 +3,10 @@
 import ipaddress
 import os
 import urllib.request
-from collections.abc import Sequence
-from typing import Any
 from urllib.error import URLError
 
-from ...model.errors import ProviderError, ProviderUnavailableError
-from ...model.spec import MachineSpec
+from ..model.errors import ProviderError, ProviderUnavailableError
+from ..model.spec import MachineSpec
 
 ADDRESS_SERVICE = "https://checkip.amazonaws.com"
 SERVICE_VARIABLE = "CLOUDTRAIN_ADDRESS_SERVICE"
@@ -27,14 +25,6 @@ def allowed_from(machine: MachineSpec | None) -> tuple[Network, ...]:
     """
     written = machine.ssh.allow_from if machine is not None else ()
     return tuple(_block(text) for text in written) if written else (_own_address(),)
-
-
-def as_permission(blocks: Sequence[Network], port: int) -> dict[str, Any]:
-    """Return an EC2 permission that lets these blocks reach one TCP port."""
-    permission: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
-    v4 = [{"CidrIp": str(block)} for block in blocks if block.version == 4]
-    v6 = [{"CidrIpv6": str(block)} for block in blocks if block.version == 6]
-    return permission | ({"IpRanges": v4} if v4 else {}) | ({"Ipv6Ranges": v6} if v6 else {})
 
 
 def _block(text: str) -> Network:

@@ -8,7 +8,7 @@ import pytest
 
 from cloudtrain.model.errors import ProviderError, ProviderUnavailableError
 from cloudtrain.model.spec import MachineSpec, SshSettings
-from cloudtrain.providers.aws.caller import SERVICE_VARIABLE, allowed_from, as_permission
+from cloudtrain.providers.caller import SERVICE_VARIABLE, allowed_from
 
 
 @pytest.fixture
@@ -80,13 +80,3 @@ def test_everybody_is_refused(everybody: str) -> None:
 def test_what_is_no_block_is_named() -> None:
     with pytest.raises(ProviderError, match="'home' is no block"):
         allowed_from(machine("home"))
-
-
-def test_both_families_stand_in_one_permission() -> None:
-    assert as_permission(allowed_from(machine("203.0.113.7", "2001:db8::7")), 22) == {
-        "IpProtocol": "tcp",
-        "FromPort": 22,
-        "ToPort": 22,
-        "IpRanges": [{"CidrIp": "203.0.113.7/32"}],
-        "Ipv6Ranges": [{"CidrIpv6": "2001:db8::7/128"}],
-    }

@@ -1,9 +1,11 @@
-"""What a machine is told at its first moment: its user data."""
+"""What a machine is born with: its user data, and what its deadline does to it."""
 
 from datetime import datetime
 
-from ...model.lease import GuestEnd
-from .. import boot
+from ..model.instance import LaunchOrder
+from ..model.lease import GuestEnd
+from ..model.spec import Market, OnFinish
+from . import boot
 from .keys import Keys
 
 
@@ -19,3 +21,9 @@ def user_data(keys: Keys, deadline: datetime, issued_at: datetime) -> bytes:
             host_public_key=keys.host_public_key,
         )
     )
+
+
+def at_deadline(order: LaunchOrder) -> OnFinish:
+    """Return what the deadline does to a machine: a spot machine is not stopped and kept."""
+    stops = order.at_deadline is OnFinish.STOP and order.offer.market is not Market.SPOT
+    return OnFinish.STOP if stops else OnFinish.TERMINATE

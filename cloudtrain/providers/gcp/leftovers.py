@@ -1,0 +1,93 @@
+"""What is ours, is no machine and belongs to none that lives: disks, firewall rules, keys. Networks stay."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...model.errors import ProviderError
+from ...model.instance import Leftover
+from . import notes
+from .account import NAME, Account
+from .billing import disk_usd_per_month
+from .describe import last, region_of
+from .firewall import all_rules, remove_rules
+from .machines import all_of_ours
+from .network import owner_of
+from .operations import asked
+from .translate import is_absent
+
+DISK, GROUP, KEYS = "disk", "group", "keys"
+"""A group is the firewall rules of one machine, by the machine's name. A disk's id is its zone and name."""
+
+YOUNG = timedelta(minutes=2)
+"""What is younger than this may belong to a machine that is just being made."""
+
+Thing = Mapping[str, Any]
+
+
+def leftovers(account: Account) -> Sequence[Leftover]:
+    """Return them from every zone, and the keys on this computer that nothing needs. See `Provider.leftovers`. Three calls."""
+    keys = account.keys.made_before(account.now() - YOUNG)
+    with ThreadPoolExecutor(2) as pool:
+        asked_rules, asked_disks = pool.submit(all_rules, account), pool.submit(_disks, account)
+        rules, disks = asked_rules.result(), asked_disks.result()
+    if not (keys or rules or disks):
+        return ()
+    # Looked at after what was made: a machine that is launched meanwhile is then seen to live.
+    alive = {found.id for found in all_of_ours(account)}
+    groups = {name: rule for name, rule in rules.items() if name not in alive and _is_settled(rule, account)}
+    return [
+        *(_leftover(DISK, f"{last(each['zone'])}/{each['name']}", each, _usd(each)) for each in disks if not each.get("users")),
+        *(_leftover(GROUP, name, rule) for name, rule in groups.items()),
+        # The keys of a group that is left go with it.
+        *(Leftover(NAME, KEYS, name, token=name) for name in sorted(keys - alive - groups.keys())),
+    ]
+
+
+def remove(leftover: Leftover, account: Account) -> None:
+    """Remove one of them. See `Provider.remove`."""
+    if leftover.provider != NAME:
+        raise ProviderError(f"{leftover.id} is no leftover of Google Cloud")
+    if leftover.kind == GROUP:
+        remove_rules(leftover.id, account, owner_of(account.machine))
+        account.keys.forget(leftover.id)
+    elif leftover.kind == KEYS:
+        account.keys.forget(leftover.id)
+    elif leftover.kind == DISK:
+        _remove_disk(leftover, account)
+    else:
+        raise ProviderError(f"{leftover.id} is a {leftover.kind}, which is nothing that a launch on Google Cloud leaves")
+
+
+def _disks(account: Account) -> list[Thing]:
+    path = account.below("aggregated/disks")
+    query = {"filter": notes.FILTER, "maxResults": "500"}
+    return list(account.rest.pages("compute.disks.aggregatedList", path, query=query))
+
+
+def _is_settled(rule: Thing, account: Account) -> bool:
+    try:
+        made_at = datetime.fromisoformat(str(rule.get("creationTimestamp", "")))
+    except ValueError:
+        return True
+    return made_at.tzinfo is None or made_at <= account.now() - YOUNG
+
+
+def _leftover(kind: str, id: str, thing: Thing, usd: float = 0.0) -> Leftover:
+    note = notes.read(thing.get("description", ""))
+    region = region_of(last(thing.get("zone", "")))
+    return Leftover(NAME, kind, id, region, usd, note.get(notes.OWNER, ""), note.get(notes.TOKEN, ""))
+
+
+def _usd(disk: Thing) -> float:
+    return round(disk_usd_per_month(int(disk.get("sizeGb", 0))), 2)
+
+
+def _remove_disk(leftover: Leftover, account: Account) -> None:
+    zone, _, name = leftover.id.partition("/")
+    try:
+        asked(account, "compute.disks.delete", "DELETE", account.below(f"zones/{zone}/disks/{name}"))
+    except ProviderError as error:
+        if not is_absent(error):
+            raise

@@ -1,0 +1,92 @@
+"""What is called, what that needs, and the page that says so: one list."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+import cloudtrain.providers.gcp as package
+from cloudtrain.providers.gcp.permissions import EVERYDAY, NEEDED, NEEDED_FOR_DATA, NEEDED_ONCE, held, of_methods, role
+
+from .answers import Answers
+
+ROOT = Path(__file__).resolve().parents[3]
+SERVICES = "compute|cloudbilling|cloudquotas|cloudresourcemanager|iam|iamcredentials|serviceusage|storage"
+EVERY = {**NEEDED, **NEEDED_ONCE, **NEEDED_FOR_DATA}
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_gcp_role", ROOT / "scripts" / "generate_gcp_role.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+NOT_NAMED = {
+    "compute.globalOperations.wait",
+    "compute.zoneOperations.wait",
+    "cloudresourcemanager.projects.testIamPermissions",
+}
+"""Methods whose names are put together, or stand in the module of the permissions."""
+
+
+def named_in_the_code() -> set[str]:
+    """Return Google's methods that the provider's modules name."""
+    folder = Path(str(package.__file__)).parent
+    files = [file for file in folder.glob("*.py") if file.name != "permissions.py" and not file.name.startswith("tpu")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return set(re.findall(rf'"((?:{SERVICES})(?:\.[a-zA-Z]+){{2,}})"', text))
+
+
+def test_every_method_that_is_called_has_its_permissions_and_no_other_has() -> None:
+    assert named_in_the_code() | NOT_NAMED == set(EVERY)
+
+
+def test_permissions_are_in_google_s_words() -> None:
+    everything = of_methods(EVERY)
+    assert [each for each in everything if not re.fullmatch(r"[a-z]+\.[a-zA-Z]+\.[a-zA-Z]+", each)] == []
+    # More than a hundred are not tested in one call.
+    assert list(EVERYDAY) == sorted(set(EVERYDAY))
+    assert len(EVERYDAY) <= 100
+
+
+def test_nobody_gets_more_than_the_machines_need() -> None:
+    assert not [each for each in of_methods(EVERY) if each.startswith(("iam.roles", "resourcemanager", "compute.projects.set"))]
+    assert {each for each in of_methods(EVERY) if each.startswith("iam.")} == {"iam.serviceAccounts.signBlob"}
+
+
+def test_only_what_is_held_is_returned() -> None:
+    rest = Answers({"cloudresourcemanager.projects.testIamPermissions": {"permissions": ["compute.instances.get"]}})
+    assert held(rest, ("compute.instances.get", "compute.instances.create")) == {"compute.instances.get"}
+    assert rest.asked[0][1] == "projects/my-project:testIamPermissions"
+
+
+def test_a_role_is_written_as_gcloud_reads_it() -> None:
+    written = yaml.safe_load(role("cloudtrain", ("a.b.c", "d.e.f")))
+    assert written == {"title": "cloudtrain", "stage": "GA", "includedPermissions": ["a.b.c", "d.e.f"]}
+
+
+def test_the_page_is_up_to_date(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_a_stale_page_is_told_and_written(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "gcp.md"
+    page.write_text(script.PAGE.read_text().replace("- compute.instances.create\n", ""))
+    monkeypatch.setattr(script, "PAGE", page)
+    assert script.main(["--check"]) == 1
+    assert "stale" in capsys.readouterr().err
+    assert script.main([]) == 0
+    assert script.main(["--check"]) == 0
+    assert script.main(["--chekc"]) == 2
+    page.write_text("no place\n")
+    with pytest.raises(ValueError, match="no place for role"):
+        script.main([])
