@@ -24,10 +24,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
-"""What most computers have is cubic; bbr hardly slows down when packets are lost."""
+CONGESTION_CONTROL = "cubic"
+"""What most computers have; bbr, which some kernels choose, hardly slows down when packets are lost."""
 
 _CLONE_NEWNET = 0x40000000
 _TUNSETIFF, _TUNSETOFFLOAD = 0x400454CA, 0x400454D0
@@ -36,7 +35,7 @@ _OFFLOAD_CSUM_TSO4 = 0x01 | 0x02
 _VNET_HDR = 10
 _MTU = 1500
 _LARGEST = 1 << 17
-_NEAR, _FAR = "10.213.7.1", "10.213.7.2"
+_NET, _NEAR, _FAR = "10.213.7.0/24", "10.213.7.1", "10.213.7.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +98,13 @@ def _make_device(address: str) -> int:
     device = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", b"line", _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR))
     fcntl.ioctl(device, _TUNSETOFFLOAD, _OFFLOAD_CSUM_TSO4)
-    with contextlib.suppress(OSError):  # where it cannot be chosen, what the system has is measured
-        CONGESTION_CONTROL.write_text("cubic")
-    commands = (f"addr add {address}/24 dev line", f"link set line mtu {_MTU} txqueuelen 10000 up", "link set lo up")
+    commands = (
+        f"addr add {address}/24 dev line",
+        f"link set line mtu {_MTU} txqueuelen 10000 up",
+        "link set lo up",
+        # By the route, for a container's kernel may not let the whole namespace have another one.
+        f"route replace {_NET} dev line src {address} congctl {CONGESTION_CONTROL}",
+    )
     for command in commands:
         subprocess.run(["ip", *command.split()], check=True)
     return device

@@ -1,8 +1,9 @@
-"""Carry the same files with cloudtrain, rsync, scp and tar over the same line, side by side, and print who took how long.
+"""Carry the same files with cloudtrain, rsync, scp, sftp, paramiko and tar over the same line, and print who took how long.
 
 An sshd of its own runs on this computer; with --rtt the line to it is a long one (benchmarks/link.py: needs root). Every method
 gets a warm multiplexed connection. Every tree that arrives is compared, byte by byte. Wall and CPU seconds are the client's:
 the process and its ssh, not the server's nor the line's, which share this computer's cores.
+Where each file costs round trips, 200 of the small ones stand for all (marked ~). --names measures memory and asks for no sshd.
 
     python benchmarks/transfer.py --size 64 --files 5000
     python benchmarks/transfer.py --size 1024 --files 50000 --rtt 40 --rate 1000 --rounds 3
@@ -20,18 +21,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from link import CONGESTION_CONTROL, Line, long_line
+from names import measure_names
+from peers import SINK, Method, peers
 
 from cloudtrain.testing.ssh_server import find_sshd, free_port, make_key
 
 MIB = 1 << 20
-WORKLOADS = ("large", "small", "resync", "text", "resume", "large-down", "small-down")
+WORKLOADS = ("large", "small", "resync", "unchanged", "text", "resume", "large-down", "small-down")
 
 _SSHD = """\
 ListenAddress {address}:{port}
@@ -88,6 +91,7 @@ class Bench:
     folder: Path
     address: str
     port: int
+    sink_port: int
     line: Line | None
 
     @property
@@ -136,10 +140,9 @@ def bench(folder: Path, line: Line | None) -> Iterator[Bench]:
     (folder / "home").mkdir()
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     (folder / "config").write_text(_SSHD.format(address=address, port=port, folder=folder))
-    found = Bench(folder, address, port, line)
-    server = subprocess.Popen(
-        [*(line.far if line else ()), sshd, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL
-    )
+    found = Bench(folder, address, port, free_port(), line)
+    programs = [[sshd, "-D", "-e", "-f", str(folder / "config")], [sys.executable, "-c", SINK, address, str(found.sink_port)]]
+    servers = [subprocess.Popen([*(line.far if line else ()), *program], stderr=subprocess.DEVNULL) for program in programs]
     try:
         for _ in range(50):
             time.sleep(0.1)
@@ -150,35 +153,18 @@ def bench(folder: Path, line: Line | None) -> Iterator[Bench]:
         yield found
         subprocess.run(found.near(["sh", "-c", f"{found.ssh()} -O exit root@{address}"]), stderr=subprocess.DEVNULL)
     finally:
-        server.terminate()
-        server.wait()
+        for server in servers:
+            server.terminate()
+            server.wait()
 
 
-def methods(found: Bench, workload: str, here: Path, there: Path) -> dict[str, Callable[[], list[float]]]:
-    """Return who competes in a workload, each as a call that carries the files once."""
-    ssh, far = found.ssh(), f"root@{found.address}"
+def methods(found: Bench, workload: str, here: Path, there: Path) -> dict[str, Method]:
+    """Return who competes in a workload."""
     if workload.endswith("-down"):
-        return {
-            "cloudtrain": lambda: found.ours(there, here, down=True),
-            "rsync -Pavz": lambda: found.run(f"rsync -Pavz -e '{ssh}' {far}:{here}/ {there}/"),
-            "rsync -a": lambda: found.run(f"rsync -a --no-inc-recursive -e '{ssh}' {far}:{here}/ {there}/"),
-        }
-    rsync = {
-        "cloudtrain": lambda: found.ours(here, there),
-        "rsync -Pavz": lambda: found.run(f"rsync -Pavz -e '{ssh}' {here}/ {far}:{there}/"),
-        "rsync -a": lambda: found.run(f"rsync -a --no-inc-recursive {resuming(workload)} -e '{ssh}' {here}/ {far}:{there}/"),
-    }
-    if workload in ("resync", "resume"):
-        return rsync
-    rsync["tar | ssh"] = lambda: found.run(f"mkdir -p {there}; tar -C {here} -cf - . | {ssh} {far} tar -C {there} -xf -")
-    if workload != "small" or found.line is None:  # four round trips a file take hours on a long line
-        rsync["scp"] = lambda: found.run(f"scp -qr -S {found.folder}/ssh {here} {far}:{there}")
-    return rsync
-
-
-def resuming(workload: str) -> str:
-    """Return what lets rsync go on inside a file."""
-    return "--append-verify" if workload == "resume" else ""
+        ours = Method(lambda: found.ours(there, here, down=True), here)
+    else:
+        ours = Method(lambda: found.ours(here, there), here)
+    return {"cloudtrain": ours} | peers(found, workload, here, there, is_long=found.line is not None)
 
 
 def plant(folder: Path, workload: str, size_mib: int, files: int) -> Path:
@@ -209,9 +195,10 @@ def write(path: Path, parts: Iterator[bytes]) -> None:
 def prepare(found: Bench, workload: str, method: str, here: Path, there: Path, number: int) -> None:
     """Bring the other side into the state that a workload begins with."""
     shutil.rmtree(there, ignore_errors=True)
-    if workload == "resync":
+    if workload in ("resync", "unchanged"):
         shutil.copytree(here, there)
         copy_times(here, there)
+    if workload == "resync":
         chosen = sorted(path for path in here.rglob("*.bin"))[:: max(1, len(list(here.rglob("*.bin"))) // 10)][:10]
         for index, path in enumerate(chosen):
             path.write_bytes(os.urandom(6000))
@@ -245,22 +232,30 @@ def measure(found: Bench, workload: str, args: argparse.Namespace) -> None:
     here = plant(found.folder / "here", workload, args.size, args.files)
     amount = sum(path.stat().st_size for path in here.rglob("*") if path.is_file())
     results: dict[str, list[list[float]]] = {}
+    estimated: set[str] = set()
     for number in range(args.rounds):
-        for method in methods(found, workload, here, found.there):
-            there = found.there / f"{workload}-{number}"
-            there.parent.mkdir(exist_ok=True)
-            prepare(found, workload, method, here, there, number)
-            results.setdefault(method, []).append(methods(found, workload, here, there)[method]())
-            subprocess.run(["diff", "-r", str(here), str(there)], check=True)
-            shutil.rmtree(there)
+        there = found.there / f"{workload}-{number}"
+        there.parent.mkdir(exist_ok=True)
+        for name, method in methods(found, workload, here, there).items():
+            if args.methods and name not in args.methods:
+                continue
+            prepare(found, workload, name, here, there, number)
+            wall, cpu, streams = method.run()
+            results.setdefault(name, []).append([wall / method.share, cpu / method.share, streams])
+            if method.share < 1:
+                estimated.add(name)
+            if method.source is not None:
+                subprocess.run(["diff", "-r", str(method.source), str(there)], check=True)
+            shutil.rmtree(there, ignore_errors=True)
     shutil.rmtree(here)
-    print(f"\n{workload}: {amount / MIB:.0f} MiB")
-    for method, rows in results.items():
+    print(f"\n{workload}: {amount / MIB:.0f} MiB, load {os.getloadavg()[0]:.1f}")
+    for name, rows in results.items():
         walls = [row[0] for row in rows]
         wall, cpu = statistics.median(walls), statistics.median(row[1] for row in rows)
         spread = f"({min(walls):.2f}-{max(walls):.2f})"
         figures = f"{wall:>8.2f} s  {spread:<16}{amount / MIB / wall:>7.1f} MiB/s  CPU {cpu:>6.2f} s"
-        print(f"  {method:<14}{figures}  streams {max(row[2] for row in rows):.0f}", flush=True)
+        mark = "~" if name in estimated else " "
+        print(f"  {name:<14}{mark}{figures}  streams {max(row[2] for row in rows):.0f}", flush=True)
 
 
 def main() -> int:
@@ -274,15 +269,16 @@ def main() -> int:
     parser.add_argument("--loss", type=float, default=0.0, help="share of packets, with --rtt")
     parser.add_argument("--folder", type=Path, help="where the files are made (a memory disk, to measure no disk)")
     parser.add_argument("--only", nargs="*", choices=WORKLOADS, default=WORKLOADS)
+    parser.add_argument("--methods", nargs="*", default=(), help="those named alone: cloudtrain, 'rsync -Pavz', …")
+    parser.add_argument("--names", type=int, default=0, help="so many empty files instead, and what they cost in memory")
     args = parser.parse_args()
-    rate = (
-        f"{args.rtt:g} ms, {args.rate:g} Mbit/s, loss {args.loss:g}, {CONGESTION_CONTROL.read_text().strip()}"
-        if args.rtt
-        else "loopback"
-    )
+    rate = f"{args.rtt:g} ms, {args.rate:g} Mbit/s, loss {args.loss:g}, {CONGESTION_CONTROL}" if args.rtt else "loopback"
     print(f"{os.cpu_count()} cores, {args.rounds} rounds, {rate}", flush=True)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudtrain-transfer-", dir=args.folder)))
+        if args.names:
+            measure_names(args.names, folder)
+            return 0
         line = stack.enter_context(long_line(args.rate, args.rtt, args.loss)) if args.rtt else None
         found = stack.enter_context(bench(folder, line))
         (folder / "ssh").write_text(f'#!/bin/sh\nexec {found.ssh()} "$@"\n')

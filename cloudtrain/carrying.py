@@ -1,23 +1,27 @@
 """Files to and from a machine that exists, when a person wants them there or here: no job, no run."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from .journey import Tools
-from .model.errors import ConfigError, HostUnreachableError, NotFoundError, RemoteFileError
-from .model.event import Note, Progress, StageEnded, StageStarted
+from .model.errors import ConfigError, NotFoundError, RemoteFileError
+from .model.event import Note, Progress, StageEnded, StageStarted, Tell
 from .model.instance import Instance
 from .pacing import meter, paced
 from .preflight import agree_to_upload, file_count
+from .reconnecting import persist
 from .remote.base import Forwarding, Remote
 from .remote.fileset import FileSet, gather, stays_out
 from .spending import noted
 from .stages.collect import bring
 from .stages.connect import connect
 from .whereabouts import existing
+
+T = TypeVar("T")
 
 WORTH_MEASURING_BYTES = 1_000_000
 """A smaller upload says more about the round trips than about the line."""
@@ -61,16 +65,16 @@ def push(name: str, source: Path, destination: str, tools: Tools, *, delete: boo
         HostUnreachableError, TransferError: not everything arrived.
     """
     files = choose(source)
-    line = f"cloudtrain push {name} {source} {destination} {'--delete ' if delete else ''}--yes"
-    with _line_to(name, tools) as (instance, remote):
-        there = _there(remote, destination)
-        price = instance.full_usd_per_hour
+    typed = f"cloudtrain push {name} {source} {destination} {'--delete ' if delete else ''}--yes"
+    with _line_to(name, tools) as line:
+        there = _there(line.remote, destination)
+        price = line.instance.full_usd_per_hour
         if not sure:
-            agree_to_upload(files, name, price, tools, line)
-        removed = _agreed_removals(files, source, there, remote, tools, "" if sure else line) if delete else ()
-        _carry_there(files, there, remote, tools, name, price)
+            agree_to_upload(files, name, price, tools, typed)
+        removed = _agreed_removals(files, source, there, line, tools, "" if sure else typed) if delete else ()
+        _carry_there(files, there, line, tools, name, price)
         if removed:
-            remote.remove(removed, there)
+            line.persist(lambda _: line.remote.remove(removed, there))
     return Carried(name, str(there), len(files.entries), files.total_bytes, files.skipped, removed)
 
 
@@ -82,19 +86,21 @@ def pull(name: str, source: str, destination: Path, tools: Tools) -> Carried:
         NotFoundError: there is no such machine, or no `source` on it.
         HostUnreachableError, TransferError: it did not come whole; nothing half is left.
     """
-    with _line_to(name, tools) as (instance, remote):
-        there = _there(remote, source)
+    with _line_to(name, tools) as line:
+        there = _there(line.remote, source)
         here = _here(there, destination)
         try:
-            weight = remote.weigh(there)
+            weight = line.persist(lambda _: line.remote.weigh(there))
         except RemoteFileError as error:
             raise NotFoundError(f"{name} has no {source}", f"Look there: cloudtrain ssh {name} -- ls") from error
         count = f"{weight.files} file{'' if weight.files == 1 else 's'}"
         tools.tell(StageStarted("pull", f"{count}, {weight.bytes} bytes"))
         began = tools.clock.monotonic()
-        tell = paced(tools.tell, tools.clock, weight.files, meter(instance.full_usd_per_hour, tools.clock))
+        tell = paced(tools.tell, tools.clock, weight.files, meter(line.instance.full_usd_per_hour, tools.clock))
         here.parent.mkdir(parents=True, exist_ok=True)
-        left, aside = bring(there, here, remote, lambda done, total: tell(Progress("pull", done, total)))
+        left, aside = line.persist(
+            lambda heard: bring(there, here, line.remote, lambda done, total: heard(Progress("pull", done, total))), tell
+        )
         tools.tell(StageEnded("pull", "", tools.clock.monotonic() - began))
     if aside is not None:
         tools.tell(Note(f"What was here before is now {aside}."))
@@ -109,9 +115,10 @@ def forward(name: str, here: int, there: int, tools: Tools) -> None:
     Raises:
         ConfigError: the machine is a folder of this computer.
         NotFoundError: there is no such machine.
-        HostUnreachableError: it does not answer, the port is taken here, or the line broke.
+        HostUnreachableError: it does not answer, the port is taken here, or the line broke and did not come back.
     """
-    with _line_to(name, tools) as (_, remote):
+    with _line_to(name, tools) as line:
+        remote = line.remote
         if not isinstance(remote, Forwarding):
             raise ConfigError(f"{name} is a folder of this computer", f"Its ports are open here: http://127.0.0.1:{there}")
         stands = remote.forward(here, there)
@@ -119,7 +126,9 @@ def forward(name: str, here: int, there: int, tools: Tools) -> None:
         never = threading.Event()
         while not tools.wait(never, LOOK_AT_LINE_EVERY_S):
             if not stands():
-                raise HostUnreachableError(f"The line to {name} broke", f"Try again: cloudtrain forward {name} {here}:{there}")
+                tools.tell(Note(f"The line to {name} broke; connecting again …", "warning"))
+                stands = line.persist(lambda _: remote.forward(here, there))
+                tools.tell(Note(f"http://127.0.0.1:{here} leads there again."))
 
 
 def choose(source: Path) -> FileSet:
@@ -140,17 +149,31 @@ def choose(source: Path) -> FileSet:
         return files
     # What the folder above leaves out of a training stays here, too.
     inside = source.relative_to(here).as_posix()
-    allowed = {entry.name for entry in gather(here, [inside]).entries}
-    kept = tuple(entry for entry in files.entries if f"{inside}/{entry.name}" in allowed)
-    return FileSet(source, kept, files.skipped)
+    above = (entry for entry in gather(here, [inside]).entries if entry.name != inside)
+    return files.only(entry._replace(name=entry.name.removeprefix(f"{inside}/")) for entry in above)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line to a machine that exists, and how it is taken up again."""
+
+    instance: Instance
+    remote: Remote
+    tools: Tools
+    let_in: Callable[[], None]
+
+    def persist(self, carry: Callable[[Tell], T], tell: Tell | None = None) -> T:
+        """Do what is safe to repeat, as often as the line breaks."""
+        return persist(carry, tell or self.tools.tell, self.tools.clock, self.let_in)
 
 
 @contextmanager
-def _line_to(name: str, tools: Tools) -> Iterator[tuple[Instance, Remote]]:
+def _line_to(name: str, tools: Tools) -> Iterator[_Line]:
     machine, instance, _ = existing(name, tools)
-    remote, _ = connect(instance, tools.open_remote, tools.clock, on_silence=tools.let_in(machine, instance))
+    let_in = tools.let_in(machine, instance)
+    remote, _ = connect(instance, tools.open_remote, tools.clock, on_silence=let_in)
     with remote:
-        yield instance, remote
+        yield _Line(instance, remote, tools, let_in)
 
 
 def _there(remote: Remote, path: str) -> PurePosixPath:
@@ -169,19 +192,22 @@ def _here(there: PurePosixPath, destination: Path) -> Path:
 
 
 def _carry_there(
-    files: FileSet, there: PurePosixPath, remote: Remote, tools: Tools, name: str, usd_per_hour: float | None
+    files: FileSet, there: PurePosixPath, line: _Line, tools: Tools, name: str, usd_per_hour: float | None
 ) -> None:
     tools.tell(StageStarted("push", f"{file_count(files)}, {files.total_bytes} bytes"))
     began = tools.clock.monotonic()
     tell = paced(tools.tell, tools.clock, len(files.entries), meter(usd_per_hour, tools.clock))
     carried: list[int] = []
 
-    def on_bytes(done: int, total: int) -> None:
-        carried.append(done)
-        del carried[1:-1]
-        tell(Progress("push", done, total))
+    def carry(heard: Tell) -> None:
+        def on_bytes(done: int, total: int) -> None:
+            carried.append(done)
+            del carried[1:-1]
+            heard(Progress("push", done, total))
 
-    remote.push(files, there, on_bytes)
+        line.remote.push(files, there, on_bytes)
+
+    line.persist(carry, tell)
     seconds = tools.clock.monotonic() - began
     tools.tell(StageEnded("push", "", seconds))
     # What was there already counts with the first word, and says nothing of the line.
@@ -192,25 +218,26 @@ def _carry_there(
 
 
 def _agreed_removals(
-    files: FileSet, source: Path, there: PurePosixPath, remote: Remote, tools: Tools, line: str
+    files: FileSet, source: Path, there: PurePosixPath, line: _Line, tools: Tools, typed: str
 ) -> tuple[str, ...]:
-    """Return what is to be removed on the machine, once a person has agreed; with no `line` to type, nobody is asked.
+    """Return what is to be removed on the machine, once a person has agreed; with nothing to be `typed`, nobody is asked.
 
     Raises:
         ConfigError: it would be more than a person can mean.
     """
     if not source.is_dir():
         raise ConfigError("--delete goes with a folder: one file says nothing of those beside it", "Leave --delete out.")
+    remote = line.remote
     if ".." in there.parts or remote.home.is_relative_to(there) or there.is_relative_to(remote.home / "runs"):
         raise ConfigError(
             f"{there} holds more than what was pushed there", "Give --delete a folder of its own, inside the home."
         )
-    others = tuple(name for name in remote.others(files, there) if not stays_out(files.root, name))
+    others = tuple(name for name in line.persist(lambda _: remote.others(files, there)) if not stays_out(files.root, name))
     if others:
         named = ", ".join(others[:_MOST_NAMED]) + (
             f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
         )
         tools.tell(Note(f"Not here, and to be removed from {there}: {named}"))
-        if line:
-            tools.must_agree(f"Remove {len(others)} there, with all that is in them?", line)
+        if typed:
+            tools.must_agree(f"Remove {len(others)} there, with all that is in them?", typed)
     return others

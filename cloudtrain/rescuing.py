@@ -1,7 +1,8 @@
 """Results that travel while the job runs, so that a machine that is lost takes at most its last minute with it.
 
 What travels on the way stands in `.so-far` in the run's folder, apart from results that are complete. It becomes the results
-when the run ends and the outputs themselves could not be collected any more, and goes away when they were.
+when the run ends and the outputs themselves could not be collected any more, and goes away when they were: what has not changed
+since does not travel again then.
 """
 
 import os
@@ -20,12 +21,12 @@ from .model.instance import Endpoint, LocalEndpoint
 from .model.plain import to_plain
 from .remote.base import Remote
 from .remote.entry_there import Entry
-from .stages.collect import move_aside
+from .stages.collect import SO_FAR, move_aside
 
 LOOK_EVERY_S = 30.0
 """A file that two looks find unchanged is finished and travels: so all that was finished a minute ago is here."""
 
-FOLDER = ".so-far"
+FOLDER = SO_FAR
 """The folder's name in the run's folder: `outputs/` as on the machine, and `as-of`, when all of that was finished there."""
 
 MOST_FOLLOWED = 100_000

@@ -33,8 +33,10 @@ def arriving(destination: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def staged(destination: Path, key: str) -> Iterator["Stage"]:
+def staged(destination: Path, key: str, earlier: Path | None = None) -> Iterator["Stage"]:
     """Hand out the same, but keep what has come when the line breaks: the next one with this key goes on with it.
+
+    The first one begins with the files of `earlier`, if there are any; nothing there is ever changed.
 
     Raises:
         TransferError: as `arriving` does.
@@ -43,6 +45,8 @@ def staged(destination: Path, key: str) -> Iterator["Stage"]:
         _refuse_existing(destination)
         with _kept_folder(destination.parent, key) as folder:
             place = Path(folder) / "it"
+            if earlier is not None and not os.path.lexists(place):
+                _begin_with(earlier, place)
             yield Stage(place, os.path.lexists(place), _folds_names(folder))
             _publish(place, destination)
 
@@ -157,6 +161,25 @@ def _kept_folder(parent: Path, key: str) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def _begin_with(earlier: Path, place: Path) -> None:
+    """Give files a second name in a new tree, which is replaced there and never written to; what is under way is left out."""
+    if earlier.is_symlink():
+        return
+    try:
+        if earlier.is_file():
+            os.link(earlier, place)
+        for folder, _, names in os.walk(earlier):
+            beside = place / Path(folder).relative_to(earlier)
+            beside.mkdir()
+            for name in names:
+                path = Path(folder) / name
+                if path.is_file() and not path.is_symlink() and not name.startswith(".arriving-"):
+                    os.link(path, beside / name)
+    except OSError:
+        # A disk without second names, or somebody who tidies up meanwhile: then all of it travels.
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _lock_folder(parent: Path, key: str) -> tuple[str, int]:

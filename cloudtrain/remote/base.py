@@ -103,7 +103,9 @@ class Remote(Protocol):
         """
         ...
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+    def pull(
+        self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None, earlier: Path | None = None
+    ) -> tuple[str, ...]:
         """Bring a file or a folder here *as* `destination`, which must not exist yet; return what was left behind.
 
         What cannot travel does not keep the rest from coming: links that leave `source`, sockets, FIFOs, devices, what
@@ -113,6 +115,8 @@ class Remote(Protocol):
         What comes from a machine is hostile input: nothing is written outside `destination`, no links leave it, no device
         nodes are made. A half-arrived `destination` is never left there; when the line breaks, a remote may keep what has come
         beside it, under a name that begins with `.arriving-`, and go on from there when it is called again.
+
+        `earlier` may hold a former state of `source`: a remote need not fetch again what has the same size, time and mode.
 
         Raises:
             RemoteFileError: there is no `source`.

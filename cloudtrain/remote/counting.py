@@ -24,6 +24,11 @@ class Counting:
         with self._lock:
             self._done += count
 
+    @property
+    def done(self) -> int:
+        """How much has been counted, bytes."""
+        return self._done
+
     def left(self) -> int:
         """Return how much is still to come, bytes."""
         return max(0, self.total - self._done)

@@ -88,7 +88,7 @@ class Crew:
         """How many streams were opened so far."""
         return len(self._members)
 
-    def run(self, left: Callable[[], int], on_tick: Callable[[], object]) -> None:
+    def run(self, left: Callable[[], float], on_tick: Callable[[], object]) -> None:
         """Return when all is done; `left` says how many bytes are to come, `on_tick` is called now and then.
 
         Raises:
@@ -113,7 +113,7 @@ class Crew:
         if first.error is not None:
             raise first.error
 
-    def _look_at_pace(self, left: int) -> None:
+    def _look_at_pace(self, left: float) -> None:
         streams = [stream for _, stream in self._members]
         seen = Seen(
             time.monotonic(),

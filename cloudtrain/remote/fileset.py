@@ -1,50 +1,42 @@
 """Which files travel: chosen, counted and weighed before anything moves."""
 
+import heapq
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from ..model.errors import TransferError
 from .entry_there import RefusedError, link_target, shown
 from .ignore import Levels, is_ignored, read_level, without_blankets
+from .packed import FileEntry, PackedEntries
 
 NEVER_FOUND = frozenset({"__pycache__", ".venv", ".ipynb_checkpoints"})
 """Folders that stay here wherever they stand, unless a person names them."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file, folder or link.
-
-    Attributes:
-        name: relative to the set's root, with forward slashes.
-        size: bytes; 0 for folders and links.
-        kind: "file", "folder" (only empty folders and chosen ones need naming) or "link".
-    """
-
-    name: str
-    size: int = 0
-    kind: str = "file"
-
-
-@dataclass(frozen=True, slots=True)
 class FileSet:
-    """Files below one root, sorted by name.
+    """Files below one root, in the order of their names; a folder's counts with a slash behind it.
 
     Attributes:
         skipped: names of sockets, FIFOs and devices, which stay behind.
     """
 
     root: Path
-    entries: tuple[FileEntry, ...]
+    entries: PackedEntries
     skipped: tuple[str, ...] = ()
 
     @property
     def total_bytes(self) -> int:
         """Return the sum of the files' sizes, bytes."""
-        return sum(entry.size for entry in self.entries)
+        return self.entries.total_bytes
+
+    def only(self, others: Iterable[FileEntry]) -> "FileSet":
+        """Return the set without the entries that are not among others too, which come in the order of a set's."""
+        return FileSet(self.root, PackedEntries(_in_both(self.entries, others)), self.skipped)
 
 
 def gather(root: Path, names: Sequence[str]) -> FileSet:
@@ -58,10 +50,9 @@ def gather(root: Path, names: Sequence[str]) -> FileSet:
         TransferError: a name is not there, a link leaves the root, or a folder cannot be read.
     """
     walk = _Walk(root)
-    for name in names:
-        walk.choose(name)
-    entries = sorted(walk.found.values(), key=lambda entry: entry.name)
-    return FileSet(root, tuple(entries), tuple(sorted(walk.skipped)))
+    walks = [walk.choose(name) for name in names]
+    entries = PackedEntries(_each_once(heapq.merge(*walks, key=_place)) if len(walks) > 1 else chain(*walks))
+    return FileSet(root, entries, tuple(sorted(walk.skipped)))
 
 
 def stays_out(root: Path, name: str) -> bool:
@@ -76,21 +67,49 @@ def stays_out(root: Path, name: str) -> bool:
     return False
 
 
+def _place(entry: FileEntry) -> str:
+    """Return what entries are ordered by: below a folder every name begins with the folder's and a slash."""
+    return f"{entry.name}/" if entry.kind == "folder" else entry.name
+
+
+def _in_both(entries: Iterable[FileEntry], others: Iterable[FileEntry]) -> Iterator[FileEntry]:
+    theirs = iter(others)
+    other = next(theirs, None)
+    for entry in entries:
+        while other is not None and _place(other) < _place(entry):
+            other = next(theirs, None)
+        if other is not None and other.name == entry.name:
+            yield entry
+
+
+def _each_once(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
+    last = ""
+    for entry in entries:
+        if entry.name != last:
+            yield entry
+        last = entry.name
+
+
 @dataclass(slots=True)
 class _Walk:
-    root: Path
-    found: dict[str, FileEntry] = field(default_factory=dict)
-    skipped: set[str] = field(default_factory=set)
+    """Looks for files. Nothing is remembered of them but what stays behind: a tree may have any number."""
 
-    def choose(self, name: str) -> None:
+    root: Path
+    skipped: set[str] = field(default_factory=set)
+    _above: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._above = f"{self.root}/"
+
+    def choose(self, name: str) -> Iterator[FileEntry]:
+        """Return what a name means, in order, looked for as it is asked for."""
         parts = PurePosixPath(name).parts
         if not name or name.startswith("/") or ".." in parts or "\0" in name:
             raise TransferError(
                 f"The input {shown(name)!r} is not inside {self.root}", "Name files and folders inside the job's folder."
             )
         if not parts:
-            self._descend("", self._rules(""))
-            return
+            return self._below("", self._rules(""))
         parents = ["/".join([*parts[:end], ""]) for end in range(len(parts))]
         self._refuse_detours(parents[1:])
         try:
@@ -99,7 +118,7 @@ class _Walk:
             raise TransferError(
                 f"The input {shown(name)} is not in {self.root}: {error.strerror}", "Correct `inputs`, or make it."
             ) from error
-        self._add_chosen(parents, parts[-1], info)
+        return self._chosen(parents, parts[-1], info)
 
     def _refuse_detours(self, folders: Sequence[str]) -> None:
         for folder in folders:
@@ -108,44 +127,60 @@ class _Walk:
                     f"An input goes through the link {shown(folder)}", "Name the folder that the link points to."
                 )
 
-    def _add_chosen(self, parents: Sequence[str], name: str, info: os.stat_result) -> None:
+    def _chosen(self, parents: Sequence[str], name: str, info: os.stat_result) -> Iterator[FileEntry]:
         path = parents[-1] + name
         if not stat.S_ISDIR(info.st_mode):
-            self._add(path, info)
+            entry = self._seen(path, info)
+            if entry is not None:
+                yield entry
             return
-        self.found[path] = FileEntry(path, 0, "folder")
+        yield FileEntry(path, 0, "folder")
         levels: Levels = ()
         for folder in [*parents, f"{path}/"]:
             levels += self._rules(folder)
-        self._descend(f"{path}/", without_blankets(levels, parents[-1], name))
+        yield from self._below(f"{path}/", without_blankets(levels, parents[-1], name))
 
-    def _descend(self, prefix: str, levels: Levels) -> None:
-        waiting = [(prefix, levels)]
-        while waiting:
-            prefix, levels = waiting.pop()
-            count = 0
-            for item in self._list(prefix):
-                kind = "folder" if item.is_dir(follow_symlinks=False) else "file"
-                if _stays_here(prefix, item.name, kind) or is_ignored(levels, prefix, item.name, kind):
-                    continue
-                count += 1
-                if kind == "folder":
-                    below = f"{prefix}{item.name}/"
-                    waiting.append((below, levels + self._rules(below)))
-                else:
-                    self._add(prefix + item.name, item.stat(follow_symlinks=False))
-            if not count and prefix:
-                self.found[prefix[:-1]] = FileEntry(prefix[:-1], 0, "folder")
+    def _below(self, prefix: str, levels: Levels) -> Iterator[FileEntry]:
+        open_folders = [(prefix, levels, iter(self._list(prefix, levels)))]
+        while open_folders:
+            prefix, levels, names = open_folders[-1]
+            name = next(names, None)
+            if name is None:
+                open_folders.pop()
+            elif name.endswith("/"):
+                below = prefix + name
+                inner = levels + self._rules(below)
+                found = self._list(below, inner)
+                if not found:
+                    yield FileEntry(below[:-1], 0, "folder")
+                open_folders.append((below, inner, iter(found)))
+            else:
+                entry = self._look_at(prefix + name)
+                if entry is not None:
+                    yield entry
 
-    def _list(self, prefix: str) -> list[os.DirEntry[str]]:
+    def _look_at(self, name: str) -> FileEntry | None:
+        try:
+            return self._seen(name, os.lstat(self._above + name))
+        except FileNotFoundError:  # it was there a moment ago, and nobody has counted it yet
+            return None
+
+    def _list(self, prefix: str, levels: Levels) -> list[str]:
+        """Return the names in a folder that are to travel, in order; a folder's ends with a slash."""
+        found: list[str] = []
         try:
             with os.scandir(self.root / prefix) as items:
-                return list(items)
+                for item in items:
+                    kind = "folder" if item.is_dir(follow_symlinks=False) else "file"
+                    if not _stays_here(prefix, item.name, kind) and not is_ignored(levels, prefix, item.name, kind):
+                        found.append(f"{item.name}/" if kind == "folder" else item.name)
         except OSError as error:
             raise TransferError(
                 f"The folder {shown(prefix or str(self.root))} cannot be read: {error.strerror}",
                 "Make it readable, or list it in .cloudtrainignore.",
             ) from error
+        found.sort()
+        return found
 
     def _rules(self, prefix: str) -> Levels:
         try:
@@ -155,15 +190,15 @@ class _Walk:
                 f"{error.filename} cannot be read: {error.strerror}", "Nothing travels while it is unknown what must not."
             ) from error
 
-    def _add(self, name: str, info: os.stat_result) -> None:
+    def _seen(self, name: str, info: os.stat_result) -> FileEntry | None:
         if stat.S_ISREG(info.st_mode):
-            self.found[name] = FileEntry(name, info.st_size)
-        elif stat.S_ISLNK(info.st_mode):
-            self._add_link(name)
-        else:
-            self.skipped.add(name)
+            return FileEntry(name, info.st_size)
+        if stat.S_ISLNK(info.st_mode):
+            return self._link(name)
+        self.skipped.add(name)
+        return None
 
-    def _add_link(self, name: str) -> None:
+    def _link(self, name: str) -> FileEntry:
         try:
             link_target(str(self.root), name)
         except RefusedError as error:
@@ -171,7 +206,7 @@ class _Walk:
                 f"Not everything can travel: {error}",
                 f"Copy what it points to, or leave the link here: echo '/{shown(name)}' >> .cloudtrainignore",
             ) from error
-        self.found[name] = FileEntry(name, 0, "link")
+        return FileEntry(name, 0, "link")
 
 
 def _stays_here(prefix: str, name: str, kind: str) -> bool:

@@ -117,8 +117,11 @@ class LocalRemote:
         except OSError as error:
             raise TransferError(f"Not everything arrived: {error}", "Make room there, then try again.") from error
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+    def pull(
+        self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None, earlier: Path | None = None
+    ) -> tuple[str, ...]:
         """Copy a file or folder as `destination`, whole or not at all; return what was left behind."""
+        del earlier  # nothing travels here, so there is nothing to save
         root = self._present(source)
         with arriving(destination) as place:
             leaving = Leaving(root)

@@ -93,10 +93,12 @@ class MemoryRemote:
         with self._failing("push"):
             self._machine.push(files, destination, _Meter(self, on_bytes).tell)
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+    def pull(
+        self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None, earlier: Path | None = None
+    ) -> tuple[str, ...]:
         """Copy files here. A failure that comes after comes when they are here."""
         with self._failing("pull"):
-            return self._machine.pull(source, destination, _Meter(self, on_bytes).tell)
+            return self._machine.pull(source, destination, _Meter(self, on_bytes).tell, earlier)
 
     def weigh(self, source: PurePosixPath) -> Weight:
         """Count what a pull would bring."""

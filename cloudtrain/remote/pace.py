@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
     now: float
     done: int
-    left: int
+    left: float
     streams: int
     rtt_s: float | None
     busy_s: float = 0.0

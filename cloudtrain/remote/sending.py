@@ -1,6 +1,7 @@
 """What a push asks of the machine: which files it has, and then to take those that it has not."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ class Push:
         self._files = files
         self._problems: dict[str, str] = {}
         self._is_changing = False
+        self._checked, self._wanted = 0, 0.0
+        self._checking = threading.Lock()
 
     def seals(self) -> Iterator[Item]:
         """Hand out what comes last: links, then folders, unless nothing has changed there."""
@@ -83,9 +86,19 @@ class Push:
         else:
             yield Batch(self, [entry], entry.size)
 
-    def note_change(self) -> None:
-        """Note that the machine's tree is not what it was."""
-        self._is_changing = True
+    def note_check(self, size: int, wanted: float) -> None:
+        """Note that of so many bytes this share is wanted there."""
+        with self._checking:
+            self._checked += size
+            self._wanted += size * wanted
+            self._is_changing = self._is_changing or wanted > 0
+
+    def left(self) -> float:
+        """Return how many bytes are still to travel, about: of what was not asked for yet, as much as of the rest."""
+        have = self._checked - self._wanted
+        known = max(0.0, self._wanted - max(0.0, self.counting.done - have))
+        unchecked = max(0, self.counting.total - self._checked)
+        return known + unchecked * (self._wanted / self._checked if self._checked else 1.0)
 
     def _checks(self) -> Iterator[Item]:
         yield Check(self, pack_block([]), 0, 0)  # so that there is a folder even for nothing
@@ -145,10 +158,13 @@ class Check:
 
     def answer(self, frame: Frame) -> bool:
         """Add what is asked for to the work."""
-        if not any(frame.body) and len(frame.body) == self.count:
+        if len(frame.body) != self.count:
+            raise RefusedError("the machine answers what nobody asked")
+        wanted = self.count - frame.body.count(HAVE)
+        self.push.note_check(self.size, wanted / self.count if wanted else 0.0)
+        if not wanted:
             self.push.counting.add(self.size)
             return True
-        self.push.note_change()
         self.push.work.add(self.push.expand(self.block, frame.body, frame.words))
         return True
 

@@ -1,4 +1,4 @@
-"""A machine behind an SSH server, spoken to through the system's OpenSSH client.
+"""A machine behind an SSH server, spoken to through the system's OpenSSH client, or through paramiko where there is none.
 
 Every command runs under a small runner (`runner_there`) which reports, as the last of its frames, how the command ended.
 That frame alone counts: ssh's own exit code 255 says nothing, since a command may end with 255 as well, and since with a
@@ -8,7 +8,6 @@ shared connection the code may arrive before the last of the output does. No she
 import contextlib
 import os
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +20,13 @@ from ..model.errors import HostUnreachableError, RemoteError, RemoteFileError
 from ..model.instance import SshEndpoint
 from . import agent_source, removing, transfer, weighing
 from .base import Completed, OnBytes
+from .connection import Connection, connection_to
 from .crew import Line
 from .entry_there import Entry, shown
 from .fileset import FileSet
-from .foreground import run_in_foreground
 from .local import failed
+from .program import BROKE, listen
 from .runner_there import OUT
-from .ssh_connection import SshConnection
 from .ssh_talk import Feed, Talk, talking
 from .weighing import Weight
 from .wire import Client
@@ -54,9 +53,16 @@ printf "{_MARK}\\0%s\\0%s\\0%s\\0" "$(pwd -P)" "$HOME/.cache/cloudtrain" "$found
 class SshRemote:
     """One multiplexed line to one SSH endpoint; nobody's host key is trusted but the endpoint's own."""
 
-    def __init__(self, endpoint: SshEndpoint, *, control_folder: Path, connect_timeout_s: float = 10) -> None:
+    def __init__(
+        self,
+        endpoint: SshEndpoint,
+        *,
+        control_folder: Path,
+        connect_timeout_s: float = 10,
+        connect: Callable[[SshEndpoint, Path, float], Connection] = connection_to,
+    ) -> None:
         self._endpoint = endpoint
-        self._connection = SshConnection(endpoint, control_folder, connect_timeout_s)
+        self._connection = connect(endpoint, control_folder, connect_timeout_s)
         self._known: _Machine | None = None
 
     @property
@@ -98,9 +104,8 @@ class SshRemote:
     def shell(self, argv: Sequence[str] = ()) -> int:
         """Give the terminal to a command, or to a login shell there."""
         command = [f"exec {shlex.join(argv)}"] if argv else []  # in the login's own home, where a shell begins too
-        code = run_in_foreground(self._connection.client_for_person(command))
-        # The client's word for a broken line is 255, which a command may say as well.
-        if code == 255 and not self._connection.is_alive():
+        code = self._connection.run_for_person(command)
+        if code == BROKE and not self._connection.is_alive():
             raise HostUnreachableError(
                 f"The line to {self._endpoint.host} broke", "Look whether the machine runs: cloudtrain status"
             )
@@ -125,9 +130,11 @@ class SshRemote:
         """Send what the machine has not; it puts each file under its name when it is whole."""
         transfer.push(self._line(), files, str(self.home / destination), on_bytes)
 
-    def pull(self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+    def pull(
+        self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None, earlier: Path | None = None
+    ) -> tuple[str, ...]:
         """Fetch a file or folder; the machine is trusted in nothing. Return what was left behind."""
-        return transfer.pull(self._line(), str(self.home / source), destination, on_bytes)
+        return transfer.pull(self._line(), str(self.home / source), destination, on_bytes, earlier)
 
     def weigh(self, source: PurePosixPath) -> Weight:
         """Count what a pull would bring."""
@@ -173,18 +180,20 @@ class SshRemote:
         return self._known
 
     def _probe(self) -> "_Machine":
-        client = self._connection.client([shlex.join(["exec", "/bin/sh", "-c", _PROBE])], "-T")
+        program = self._connection.start(shlex.join(["exec", "/bin/sh", "-c", _PROBE]))
         try:
-            done = subprocess.run(
-                client, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT_S, start_new_session=True
-            )
-        except subprocess.TimeoutExpired as error:
-            raise self._connection.error("it does not answer in time") from error
-        said = done.stdout.rpartition(_MARK.encode() + b"\0")[2].split(b"\0")
-        if done.returncode == 255:
-            raise self._connection.error(done.stderr.decode("utf-8", "replace"))
-        if done.returncode or len(said) < 4 or not said[0].startswith(b"/"):
-            raise RemoteError(f"{self._endpoint.host} lets us in but is no machine to work on: {_tail(done.stderr)}")
+            done = listen(program, _PROBE_TIMEOUT_S)
+            against = program.said()
+        finally:
+            program.close()
+        if done is None:
+            raise self._connection.error("it does not answer in time")
+        code, answer = done
+        said = answer.rpartition(_MARK.encode() + b"\0")[2].split(b"\0")
+        if code == BROKE:
+            raise self._connection.error(against)
+        if code or len(said) < 4 or not said[0].startswith(b"/"):
+            raise RemoteError(f"{self._endpoint.host} lets us in but is no machine to work on: {_tail(against.encode())}")
         if not said[2]:
             raise RemoteError(f"{self._endpoint.host} has no Python 3.8 or newer", "Install it there: apt install python3")
         home, cache_folder, python = map(os.fsdecode, said[:3])
@@ -193,14 +202,14 @@ class SshRemote:
     def _talk(self, argv: Sequence[str], feed: Feed) -> contextlib.AbstractContextManager[Talk]:
         runner = _source("runner_there") + b"\nmain()\n"
         start = f"import sys;exec(sys.stdin.buffer.read({len(runner)}))"
-        client = self._connection.client([shlex.join(["exec", self.python, *_PYTHON_FLAGS, start])], "-T")
-        return talking(client, runner, {"argv": list(argv), "cwd": str(self.home)}, feed, self._connection.error)
+        program = self._connection.start(shlex.join(["exec", self.python, *_PYTHON_FLAGS, start]))
+        return talking(program, runner, {"argv": list(argv), "cwd": str(self.home)}, feed, self._connection.error)
 
     def _line(self) -> Line:
-        command = [shlex.join(["exec", self.python, *_PYTHON_FLAGS, agent_source.start()[0]])]
+        command = shlex.join(["exec", self.python, *_PYTHON_FLAGS, agent_source.start()[0]])
         return Line(
-            open_first=lambda: Client(self._connection.client(command, "-T")),
-            open_another=lambda: Client(self._connection.separate_client(command, "-T")),
+            open_first=lambda: Client(self._connection.start(command)),
+            open_another=lambda: Client(self._connection.start_apart(command)),
             translate=self._connection.error,
         )
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from ..model.errors import HostUnreachableError
 from ..model.instance import SshEndpoint
-from .ssh_errors import translate
+from .foreground import run_in_foreground
+from .program import ClientProcess
+from .ssh_errors import port_taken, translate
 from .ssh_options import KNOWN_HOSTS, SOCKET, client_options, destination, known_hosts
 
 _LONGEST_SOCKET_PATH = 85
@@ -28,30 +30,26 @@ class SshConnection:
         self._timeout_s = timeout_s
         self._folder: Path | None = None
 
-    def client(self, command: Sequence[str], *flags: str) -> list[str]:
-        """Return the argument list of a client that runs a command (text for the machine's shell) over the connection.
+    def start(self, command: str) -> ClientProcess:
+        """Run a command (text for the machine's shell) over the connection.
 
         Raises:
             HostUnreachableError, HostKeyError: no connection can be made.
         """
-        return [*self._open("yes"), *flags, *destination(self._endpoint), *command]
+        return ClientProcess([*self._open("yes"), "-T", *destination(self._endpoint), command])
 
-    def separate_client(self, command: Sequence[str], *flags: str) -> list[str]:
-        """Return the same over a connection of its own, which no person is asked for anything.
+    def start_apart(self, command: str) -> ClientProcess:
+        """Run one over a connection of its own, which no person is asked for anything.
 
         One connection carries no more than its window per round trip, whatever the line could.
         """
-        return [*self._open("yes"), "-S", "none", *flags, *destination(self._endpoint), *command]
+        return ClientProcess([*self._open("yes"), "-S", "none", "-T", *destination(self._endpoint), command])
 
-    def client_for_person(self, command: Sequence[str]) -> list[str]:
-        """Return the same for a person at a terminal, who may be asked for a key's passphrase."""
+    def run_for_person(self, command: Sequence[str]) -> int:
+        """Give our own standard streams to a command, or to a login shell; at a terminal a person may be asked a passphrase."""
         at_terminal = sys.stdin.isatty()
-        return [
-            *self._open("no" if at_terminal else "yes"),
-            "-t" if at_terminal else "-T",
-            *destination(self._endpoint),
-            *command,
-        ]
+        client = self._open("no" if at_terminal else "yes")
+        return run_in_foreground([*client, "-t" if at_terminal else "-T", *destination(self._endpoint), *command])
 
     def is_alive(self) -> bool:
         """Say whether the connection stands."""
@@ -63,6 +61,8 @@ class SshConnection:
         Raises:
             HostUnreachableError: no connection can be made, or it carries no ports.
         """
+        if self._folder is not None and not self.is_alive():
+            (self._folder / SOCKET).unlink(missing_ok=True)  # of a connection that was killed, and could not tidy up
         ssh = self._open("yes")[0]
         # Only the connection that stands is spoken to: a person's configuration may hold ports of its own.
         socket = "none" if self._folder is None else str(self._folder / SOCKET).replace("%", "%%")
@@ -70,10 +70,7 @@ class SshConnection:
         command += destination(self._endpoint)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True, timeout=30)
         if done.returncode:
-            raise HostUnreachableError(
-                f"Port {here} here cannot lead to port {there} of {self._endpoint.host}",
-                f"Take another number here: cloudtrain forward NAME {(here + 1) % 65536}:{there}",
-            )
+            raise port_taken(self._endpoint, here, there)
 
     def error(self, said: str) -> Exception:
         """Return the error for a client that gave up with these words."""

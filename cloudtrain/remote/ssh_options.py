@@ -50,13 +50,8 @@ def client_options(endpoint: SshEndpoint, folder: Path, timeout_s: float, batch:
         HostUnreachableError: an option of the endpoint is no option.
     """
     pinned = _pinned(endpoint, folder, batch)
-    fixed = {option.partition("=")[0].lower() for option in [*pinned, *_PINNED_LAST]}
     theirs = [] if endpoint.proxy_command is None else [f"ProxyCommand={endpoint.proxy_command}"]
-    for name, value in endpoint.options.items():
-        if not OPTION.fullmatch(name) or "\n" in value:
-            raise HostUnreachableError(f"{name!r} is no option of the SSH client", "Correct ssh.options in the machine config.")
-        if name.lower() not in fixed:
-            theirs.append(f"{name}={value}")
+    theirs += [f"{name}={value}" for name, value in chosen_options(endpoint).items()]
     identity = [] if endpoint.identity_file is None else ["-i", str(endpoint.identity_file)]
     user = [] if endpoint.user is None else ["-l", endpoint.user]
     return [
@@ -67,6 +62,19 @@ def client_options(endpoint: SshEndpoint, folder: Path, timeout_s: float, batch:
         str(endpoint.port),
         *_as_arguments([*theirs, *_preferred(timeout_s), *_PINNED_LAST]),
     ]
+
+
+def chosen_options(endpoint: SshEndpoint) -> dict[str, str]:
+    """Return the endpoint's own options that count: those that are ours to say are left out.
+
+    Raises:
+        HostUnreachableError: one is no option.
+    """
+    fixed = {option.partition("=")[0].lower() for option in [*_pinned(endpoint, Path(), "yes"), *_PINNED_LAST]}
+    for name, value in endpoint.options.items():
+        if not OPTION.fullmatch(name) or "\n" in value:
+            raise HostUnreachableError(f"{name!r} is no option of the SSH client", "Correct ssh.options in the machine config.")
+    return {name: value for name, value in endpoint.options.items() if name.lower() not in fixed}
 
 
 def destination(endpoint: SshEndpoint) -> Sequence[str]:

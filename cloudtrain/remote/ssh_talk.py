@@ -1,16 +1,15 @@
-"""One command's conversation with the runner on the machine: frames over an SSH client's standard streams."""
+"""One command's conversation with the runner on the machine: frames over the standard streams of a program there."""
 
 import contextlib
 import json
 import re
 import struct
-import subprocess
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import IO, Protocol
 
 from ..model.errors import HostUnreachableError, RemoteError
+from .program import GOODBYE_S, Program
 from .runner_there import END, ERR, MAGIC, OUT
 
 Feed = Callable[["Sink"], object]
@@ -20,7 +19,6 @@ _PIECE = 1 << 18
 _LARGEST_FRAME = 1 << 20
 _LONGEST_GREETING = 1 << 16
 _EXIT_CODE = re.compile(rb"-?[0-9]{1,3}")
-_PATIENCE_S = 5.0
 
 
 class Sink(Protocol):
@@ -33,24 +31,19 @@ class Sink(Protocol):
 
 @contextlib.contextmanager
 def talking(
-    client: Sequence[str], runner: bytes, order: object, feed: Feed, translate: Callable[[str], Exception]
+    program: Program, runner: bytes, order: object, feed: Feed, translate: Callable[[str], Exception]
 ) -> Iterator["Talk"]:
-    """Start a client, give it the runner, the order and the command's standard input; end all that with the block."""
-    pipe = subprocess.PIPE
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(client, stdin=pipe, stdout=pipe, stderr=said, start_new_session=True) as process,
-    ):
-        talk = Talk(process, said, translate)
-        talk.begin(runner, json.dumps(order).encode(), feed)
-        try:
-            yield talk
-        finally:
-            talk.end()
+    """Give a program that waits for it the runner, the order and the command's standard input; end all that with the block."""
+    talk = Talk(program, translate)
+    talk.begin(runner, json.dumps(order).encode(), feed)
+    try:
+        yield talk
+    finally:
+        talk.end()
 
 
 class Talk:
-    """What is said to and by a client until the command ended.
+    """What is said to and by a program until the command ended.
 
     Attributes:
         exit_code: the command's own, once `frames` has come to its end.
@@ -58,9 +51,8 @@ class Talk:
 
     exit_code = 0
 
-    def __init__(self, process: subprocess.Popen[bytes], said: IO[bytes], translate: Callable[[str], Exception]) -> None:
-        self._process = process
-        self._said = said
+    def __init__(self, program: Program, translate: Callable[[str], Exception]) -> None:
+        self._program = program
         self._translate = translate
         self._feed_error: Exception | None = None
         self._timeout: float | None = None
@@ -91,22 +83,13 @@ class Talk:
 
     def end(self) -> None:
         """End the command if it still runs: its runner sees our side fall silent and kills it."""
-        process = self._process
         if self._feeder is not None and self._feeder.is_alive():
-            process.kill()
+            self._program.kill()
             self._feeder.join()
-        for stream in (process.stdin, process.stdout):
-            assert stream is not None
-            with contextlib.suppress(OSError):  # what is still buffered has no reader any more
-                stream.close()
-        try:
-            process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        self._program.close()
 
     def _run_feed(self, runner: bytes, order: bytes, feed: Feed) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
+        pipe = self._program.stdin
         try:
             pipe.write(runner + struct.pack(">I", len(order)) + order)
             frames = _FrameWriter(pipe)
@@ -116,11 +99,10 @@ class Talk:
             return  # whoever reads the frames learns what became of the line
         except Exception as error:
             self._feed_error = error
-            self._process.kill()
+            self._program.kill()
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
-        pipe = self._process.stdout
-        assert pipe is not None
+        pipe = self._program.stdout
         greeting = b""
         while not greeting.endswith(MAGIC):  # a login shell may have something to say first
             greeting += self._exactly(pipe, 1)
@@ -144,19 +126,17 @@ class Talk:
         content = pipe.read(size)
         if len(content) == size:
             return content
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            # It closed its output, so it is about to end; one that does not is ended when the block is left.
-            self._process.wait(_PATIENCE_S)
+        # It closed its output, so it is about to end; one that does not is ended when the block is left.
+        self._program.wait(GOODBYE_S)
         if self._feed_error is not None:
             raise self._feed_error
         if self._timeout is not None:
             raise HostUnreachableError(f"The command did not end within {self._timeout:g} s", "Try again.")
-        self._said.seek(0)
-        raise self._translate(self._said.read(_LONGEST_GREETING).decode("utf-8", "replace"))
+        raise self._translate(self._program.said())
 
     def _give_up(self, timeout: float) -> None:
         self._timeout = timeout
-        self._process.kill()
+        self._program.kill()
 
 
 class _FrameWriter:

@@ -131,6 +131,9 @@ class Stream:
             return
         try:
             is_last = item.answer(frame)
+        except OSError as error:
+            self._work.fail(error)
+            raise RefusedError("what came finds no place on this computer") from error  # and the line is not to blame
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise RefusedError("the machine's answer makes no sense") from error
         if is_last:

@@ -39,17 +39,21 @@ def push(line: Line, files: FileSet, destination: str, on_bytes: OnBytes | None 
     task = Task(["put", destination], _MOST_SENT_AHEAD, _not_taken)
     try:
         with Crew(line, task, job.work) as crew:
-            crew.run(counting.left, counting.tell)
+            crew.run(job.left, counting.tell)
             job.work.add(job.seals())
-            crew.run(counting.left, counting.tell)
+            crew.run(job.left, counting.tell)
     except RefusedError as error:
         raise TransferError(f"Not everything arrived: {error}", "Try again: what has arrived is kept.") from error
     job.raise_problems()
     counting.finish()
 
 
-def pull(line: Line, source: str, destination: Path, on_bytes: OnBytes | None = None) -> tuple[str, ...]:
+def pull(
+    line: Line, source: str, destination: Path, on_bytes: OnBytes | None = None, earlier: Path | None = None
+) -> tuple[str, ...]:
     """Bring `source` here as `destination`, whole or not at all; return the names of what was left behind.
+
+    Files of `earlier`, a former state of `source`, that are still the same there by size, time and mode do not travel again.
 
     What has come when the line breaks is kept beside `destination` under a hidden name, for the next call.
 
@@ -59,9 +63,8 @@ def pull(line: Line, source: str, destination: Path, on_bytes: OnBytes | None = 
         HostUnreachableError: the line broke; calling again goes on where it was.
     """
     counting = Counting(0, on_bytes)
-
     key = hashlib.sha256(f"{source}\0{os.path.abspath(destination)}".encode("utf-8", "surrogateescape")).hexdigest()[:16]  # noqa: PTH100
-    with staged(destination, key) as stage:
+    with staged(destination, key, earlier) as stage:
         job = Pull(stage.place, counting, Guard(names_fold=stage.names_fold))
         with Crew(line, Task(["take", source], _MOST_ASKED_AHEAD, _refuse_to_give(source)), job.work) as crew:
             crew.run(lambda: counting.left() or _MOST_ASKED_AHEAD, counting.tell)

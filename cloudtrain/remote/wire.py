@@ -3,23 +3,19 @@
 import contextlib
 import os
 import select
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from typing import IO
 
 from ..model.errors import HostUnreachableError, RemoteError
 from . import agent_source
 from .frames_there import MAGIC, Frame, receive
+from .program import GOODBYE_S, Program
 
 PATIENCE_S = 25.0
 """How long nothing may come, seconds; the agent says something every five."""
 
 _LONGEST_GREETING = 1 << 16
-_MOST_SAID = 1 << 16
 _PIPE_BYTES = 1 << 20
-_GOODBYE_S = 5.0
 
 
 class Wire:
@@ -91,43 +87,27 @@ class Wire:
 
 
 class Client:
-    """An SSH client's process with an agent behind it.
+    """A program that is an agent.
 
     Attributes:
         wire: the stream to the agent.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the client; close() closes it
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, start_new_session=True, bufsize=0
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        writer, reader = self._process.stdin.fileno(), self._process.stdout.fileno()
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        reader, writer = program.stdout.fileno(), program.stdin.fileno()
         _widen(reader, writer)
-        self.wire = Wire(reader, writer, self._process.kill)
+        self.wire = Wire(reader, writer, program.kill)
         self.first_bytes = agent_source.start()[1]
 
     def last_words(self) -> str:
-        """Return what the client said against it, once the stream has ended."""
-        with contextlib.suppress(subprocess.TimeoutExpired):  # one that does not end is ended when it is closed
-            self._process.wait(_GOODBYE_S)
-        self._said.seek(0)
-        return self._said.read(_MOST_SAID).decode("utf-8", "replace")
+        """Return what was said against it, once the stream has ended."""
+        self._program.wait(GOODBYE_S)  # one that does not end is ended when it is closed
+        return self._program.said()
 
     def close(self) -> None:
         """Let it go: the agent sees its input end."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        for pipe in (self._process.stdin, self._process.stdout):
-            pipe.close()
-        try:
-            self._process.wait(_GOODBYE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._said.close()
+        self._program.close()
 
 
 def _widen(*pipes: int) -> None:

@@ -9,6 +9,9 @@ from ..model.event import Note, Progress, Tell
 from ..model.spec import JobSpec
 from ..remote.base import OnBytes, Remote
 
+SO_FAR = ".so-far"
+"""The folder in a run's folder for what travels while the job runs: `outputs/` as on the machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -31,7 +34,7 @@ def collect(job: JobSpec, run_home: PurePosixPath, folder: Path, remote: Remote,
     missed: list[str] = []
     for name in job.outputs:
         try:
-            _bring_output(run_home / "work" / name, folder / name, remote, tell)
+            _bring_output(run_home / "work" / name, folder / name, folder / SO_FAR / "outputs" / name, remote, tell)
             names.append(name)
         except RemoteFileError:
             tell(Note(f"The job made no {name}.", "warning"))
@@ -51,8 +54,10 @@ def collect_log(run_home: PurePosixPath, folder: Path, remote: Remote) -> None:
         _bring_growing_file(run_home / name, folder / name, remote)
 
 
-def bring(there: PurePosixPath, here: Path, remote: Remote, on_bytes: OnBytes) -> tuple[tuple[str, ...], Path | None]:
-    """Bring a file or a folder here whole; what stood under its name is moved aside.
+def bring(
+    there: PurePosixPath, here: Path, remote: Remote, on_bytes: OnBytes, earlier: Path | None = None
+) -> tuple[tuple[str, ...], Path | None]:
+    """Bring a file or a folder here whole; what stood under its name is moved aside. `earlier` is what is here of it already.
 
     Return the names of what was left behind, and where that stands now that was here, if something was.
 
@@ -60,7 +65,7 @@ def bring(there: PurePosixPath, here: Path, remote: Remote, on_bytes: OnBytes) -
         RemoteFileError, TransferError: it did not come; what is here is as it was.
     """
     incoming = here.with_name(f".{here.name}.incoming")
-    left = remote.pull(there, incoming, on_bytes)
+    left = remote.pull(there, incoming, on_bytes, earlier)
     aside = move_aside(here)
     incoming.rename(here)
     return left, aside
@@ -87,9 +92,9 @@ def _bring_growing_file(there: PurePosixPath, here: Path, remote: Remote) -> Non
             out.write(rest)
 
 
-def _bring_output(there: PurePosixPath, here: Path, remote: Remote, tell: Tell) -> None:
+def _bring_output(there: PurePosixPath, here: Path, so_far: Path, remote: Remote, tell: Tell) -> None:
     here.parent.mkdir(parents=True, exist_ok=True)
-    left, _ = bring(there, here, remote, lambda done, total: tell(Progress("collect", done, total)))
+    left, _ = bring(there, here, remote, lambda done, total: tell(Progress("collect", done, total)), so_far)
     for name in left:
         tell(Note(f"{there.name}/{name} stays behind: it is no file of its own, or leads out of {there.name}.", "warning"))
 

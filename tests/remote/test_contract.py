@@ -1,4 +1,5 @@
-"""Every line keeps the same law: this machine's own, the pretended one, OpenSSH's server and asyncssh's."""
+"""Every line keeps the same law: this machine's own, the pretended one, OpenSSH's client and paramiko
+to OpenSSH's server and asyncssh's."""
 
 import shutil
 from collections.abc import Iterator
@@ -38,6 +39,20 @@ class TestSshRemoteToAsyncssh(RemoteContract):
     def remote(self, asyncssh_line: SshRemote) -> Iterator[Remote]:
         yield asyncssh_line
         empty(Path(asyncssh_line.home))
+
+
+class TestParamikoToOpenSsh(RemoteContract):
+    @pytest.fixture
+    def remote(self, paramiko_line: SshRemote) -> Iterator[Remote]:
+        yield paramiko_line
+        empty(Path(paramiko_line.home))
+
+
+class TestParamikoToAsyncssh(RemoteContract):
+    @pytest.fixture
+    def remote(self, paramiko_to_asyncssh: SshRemote) -> Iterator[Remote]:
+        yield paramiko_to_asyncssh
+        empty(Path(paramiko_to_asyncssh.home))
 
 
 def empty(home: Path) -> None:

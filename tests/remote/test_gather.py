@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cloudtrain.model.errors import TransferError
-from cloudtrain.remote.fileset import FileEntry, gather
+from cloudtrain.remote.fileset import gather
+from cloudtrain.remote.packed import FileEntry, PackedEntries
 
 
 def make(root: Path, *names: str) -> Path:
@@ -173,3 +175,63 @@ def test_git_would_ignore_the_same(tmp_path: Path) -> None:
         assert ours == sorted(name for name in said.split("\0") if name)
 
     agree()
+
+
+def test_the_order_is_that_of_the_names_with_a_folder_s_slash_and_overlapping_choices_count_once(tmp_path: Path) -> None:
+    for name in ("a", "b-", "b/x", "b/y/z", "b.c", "c/only"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "b0").mkdir()
+    expected = ["a", "b-", "b.c", "b/x", "b/y/z", "b0", "c/only"]
+    assert chosen(tmp_path) == expected
+    assert chosen(tmp_path, "c/only", "b", ".", "b/y", "a") == sorted([*expected, "b", "b/y"], key=slashed)
+
+
+def slashed(name: str) -> str:
+    return f"{name}/" if name in ("b", "b/y", "b0") else name
+
+
+def test_packed_entries_are_a_sequence_like_any_other() -> None:
+    plain = [
+        FileEntry(f"n/{number:05d}\n\udcff é", number << 40, ("file", "folder", "link")[number % 3]) for number in range(5000)
+    ]
+    packed = PackedEntries(iter(plain))
+    assert list(packed) == plain
+    assert packed == plain
+    assert packed != plain[1:]
+    assert (len(packed), packed.total_bytes) == (5000, sum(entry.size for entry in plain))
+    assert [packed[place] for place in (0, 2047, 2048, 4999, -1, -5000)] == [plain[p] for p in (0, 2047, 2048, 4999, 4999, 0)]
+    assert packed[4090:4100] == plain[4090:4100]
+    for place in (5000, -5001):
+        with pytest.raises(IndexError):
+            packed[place]
+    assert list(PackedEntries(())) == []
+    assert not PackedEntries(())
+
+
+def test_a_set_keeps_what_another_has_too(tmp_path: Path) -> None:
+    for name in ("a", "b/x", "b/y", "b0/z", "c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    files = gather(tmp_path, ["."])
+    others = [FileEntry("0"), FileEntry("b/x"), FileEntry("b/xx"), FileEntry("b0/z"), FileEntry("d")]
+    assert [entry.name for entry in files.only(others).entries] == ["b/x", "b0/z"]
+    assert list(files.only(()).entries) == []
+
+
+def test_names_take_a_few_bytes_each(tmp_path: Path) -> None:
+    for number in range(100):
+        folder = tmp_path / f"folder-{number}"
+        folder.mkdir()
+        (folder / "first").write_bytes(b"")
+        for name in range(200):
+            os.link(folder / "first", folder / f"a-name-of-usual-length-{name:05d}.png")
+    tracemalloc.start()
+    try:
+        files = gather(tmp_path, ["."])
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(files.entries) == 20_100
+    assert kept < 20_100 * 40
+    assert most < 20_100 * 80

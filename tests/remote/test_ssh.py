@@ -15,8 +15,11 @@ from cloudtrain.model.instance import SshEndpoint
 from cloudtrain.remote.fileset import gather
 from cloudtrain.remote.ssh import SshRemote
 from cloudtrain.remote.ssh_options import client_options
+from cloudtrain.remote.wire import PATIENCE_S
 from cloudtrain.testing.remote_files_contract import names, snapshot
 from cloudtrain.testing.ssh_server import SshServer, asyncssh_server, free_port, make_key
+
+from .conftest import Relay
 
 MIB = 1 << 20
 
@@ -90,13 +93,6 @@ def test_a_host_is_never_an_option(openssh: SshServer, reach: Reach, tmp_path: P
     assert names(tmp_path) == []
 
 
-def test_without_a_client_it_says_how_to_get_one(openssh: SshServer, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(HostUnreachableError, match="no SSH client") as caught:
-        reach(openssh.endpoint).run(["true"])
-    assert "openssh" in caught.value.hint
-
-
 def test_options_of_the_endpoint_count_but_never_against_the_pinned_key(
     openssh: SshServer, reach: Reach, tmp_path: Path
 ) -> None:
@@ -136,12 +132,8 @@ def test_a_shell_that_talks_at_login_does_not_confuse_us(
     asyncssh: SshServer, reach: Reach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = reach(asyncssh.endpoint)
-    client = remote._connection.client
-
-    def talkative(command: list[str], *flags: str) -> list[str]:
-        return client([f"echo welcome; printf '\\0\\1'; {command[0]}"], *flags)
-
-    monkeypatch.setattr(remote._connection, "client", talkative)
+    start = remote._connection.start
+    monkeypatch.setattr(remote._connection, "start", lambda command: start(f"echo welcome; printf '\\0\\1'; {command}"))
     assert remote.home == PurePosixPath(asyncssh.home) / ".cloudtrain"
     assert remote.run(["echo", "hello"]).stdout == b"hello\n"
 
@@ -149,8 +141,8 @@ def test_a_shell_that_talks_at_login_does_not_confuse_us(
 def test_a_shell_that_never_stops_talking_is_left(asyncssh: SshServer, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     remote = reach(asyncssh.endpoint)
     remote.run(["true"])
-    client = remote._connection.client
-    monkeypatch.setattr(remote._connection, "client", lambda command, *flags: client(["yes"], *flags))
+    start = remote._connection.start
+    monkeypatch.setattr(remote._connection, "start", lambda _: start("yes"))
     with pytest.raises(RemoteError, match="does not stop talking"):
         remote.run(["true"])
 
@@ -158,23 +150,19 @@ def test_a_shell_that_never_stops_talking_is_left(asyncssh: SshServer, reach: Re
 def test_a_machine_that_speaks_nonsense_is_told(asyncssh: SshServer, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     remote = reach(asyncssh.endpoint)
     remote.run(["true"])
-    client = remote._connection.client
+    start = remote._connection.start
     for nonsense in ("9\\0\\0\\0\\0", "\\1\\377\\377\\377\\377", "\\0\\0\\0\\0\\2no"):
-        command = [f"printf '\\0cloudtrain line 1\\n{nonsense}'"]
-        monkeypatch.setattr(remote._connection, "client", lambda _, *flags, command=command: client(command, *flags))
+        command = f"printf '\\0cloudtrain line 1\\n{nonsense}'"
+        monkeypatch.setattr(remote._connection, "start", lambda _, command=command: start(command))
         with pytest.raises(RemoteError, match="our language"):
             remote.run(["true"])
 
 
 def test_a_machine_without_python_is_told(openssh: SshServer, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     remote = reach(openssh.endpoint)
-    client = remote._connection.client
-    hide = "command() { return 1; }; "
-
-    def hidden(command: list[str], *flags: str) -> list[str]:
-        return client([command[0].replace("umask 077", f"{hide}umask 077")], *flags)
-
-    monkeypatch.setattr(remote._connection, "client", hidden)
+    start = remote._connection.start
+    hidden = "command() { return 1; }; umask 077"
+    monkeypatch.setattr(remote._connection, "start", lambda command: start(command.replace("umask 077", hidden)))
     with pytest.raises(RemoteError, match=r"no Python 3\.8"):
         remote.run(["true"])
 
@@ -202,6 +190,31 @@ def test_a_line_that_breaks_during_a_command(openssh: SshServer, reach: Reach) -
     with pytest.raises(HostUnreachableError):
         remote.run(["sh", "-c", script], timeout=30)
     assert remote.run(["true"]).exit_code == 0
+
+
+def test_a_line_that_falls_silent_is_given_up_within_thirty_seconds(openssh: SshServer, tmp_path: Path) -> None:
+    arguments = client_options(openssh.endpoint, tmp_path, 10, "yes")
+    said = subprocess.run(["ssh", "-F", "none", *arguments, "-G", "host"], capture_output=True, text=True, check=True).stdout
+    shown = dict(line.split(" ", 1) for line in said.splitlines())
+    assert int(shown["serveraliveinterval"]) * (int(shown["serveralivecountmax"]) + 1) <= 30
+    assert PATIENCE_S <= 30
+
+
+def test_a_line_that_falls_silent_breaks_and_a_new_one_goes_on(openssh: SshServer, reach: Reach, tmp_path: Path) -> None:
+    sooner = {"ServerAliveInterval": "1", "ServerAliveCountMax": "1"}
+    (tmp_path / "x").write_bytes(os.urandom(3 * MIB))
+    with Relay(openssh.endpoint.port) as relay:
+        remote = reach(replace(openssh.endpoint, port=relay.port, options=sooner))
+        assert remote.run(["true"]).exit_code == 0
+        with remote.stream(["sh", "-c", "echo begun; exec sleep 600"]) as chunks:
+            assert next(chunks) == b"begun\n"
+            relay.stall()
+            with pytest.raises(HostUnreachableError):
+                next(chunks)
+        relay.flow()
+        there = remote.home / "silent"
+        remote.push(gather(tmp_path, ["."]), there)
+        assert snapshot(Path(there)) == snapshot(tmp_path)
 
 
 @pytest.fixture

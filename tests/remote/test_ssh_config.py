@@ -1,6 +1,9 @@
 """A person's own ssh reaches the machine by name, and nothing of theirs is touched but one line they asked for."""
 
+import os
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -167,6 +170,23 @@ def test_a_port_of_the_machine_is_here_until_the_line_is_let_go(openssh: SshServ
     assert not stands()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", here), 30)
+
+
+def test_a_port_comes_back_after_the_connection_was_killed(openssh: SshServer, control: Path, echo_port: int) -> None:
+    here = free_port()
+    with SshRemote(openssh.endpoint, control_folder=control) as remote:
+        stands = remote.forward(here, echo_port)
+        (socket_path,) = control.glob("*/s")
+        said = subprocess.run(["ssh", "-S", str(socket_path), "-O", "check", "x"], capture_output=True, text=True, check=True)
+        master = int(said.stderr.partition("pid=")[2].partition(")")[0])
+        with os.fdopen(os.pidfd_open(master), "rb", buffering=0) as process:
+            os.kill(master, signal.SIGKILL)
+            select.select([process], [], [], 30)
+        assert not stands()
+        assert remote.forward(here, echo_port)()
+        with socket.create_connection(("127.0.0.1", here), 30) as line:
+            line.settimeout(30)
+            assert line.recv(100) == b"from there"
 
 
 def test_a_person_s_own_forwardings_are_not_opened_with_it(openssh: SshServer, control: Path, echo_port: int) -> None:

@@ -1,5 +1,6 @@
 """The transfer engine: any tree arrives as it was, nothing travels twice, and a line may break wherever it likes."""
 
+import errno
 import os
 import random
 from collections.abc import Callable
@@ -201,6 +202,40 @@ def test_what_came_before_is_read_again_before_it_is_believed(pipes, tmp_path: P
     assert snapshot(tmp_path / "there") == snapshot(tmp_path / "planted")
 
 
+def test_what_came_earlier_and_is_the_same_does_not_travel_again_and_is_left_as_it_is(pipes, tmp_path: Path) -> None:
+    for name, size in (("same", 2 * MIB), ("deep/same", 5000), ("deep/changed", 5000), ("gone", 10), ("deep/mode", 100_000)):
+        large(tmp_path / "there" / name, size)
+    (tmp_path / "there" / "link").symlink_to("same")
+    transfer.update(pipes(), str(tmp_path / "there"), tmp_path / "earlier", lambda _: True)
+    (tmp_path / "earlier" / ".arriving-half").write_bytes(b"h")
+    before = snapshot(tmp_path / "earlier")
+    (tmp_path / "there" / "gone").unlink()
+    (tmp_path / "there" / "deep" / "mode").chmod(0o600)
+    large(tmp_path / "there" / "deep" / "changed", 5000, seed=2)
+    large(tmp_path / "there" / "new", 5000)
+    assert transfer.pull(pipes(), str(tmp_path / "there"), tmp_path / "back", None, tmp_path / "earlier") == ()
+    assert snapshot(tmp_path / "back") == snapshot(tmp_path / "there")
+    assert snapshot(tmp_path / "earlier") == before
+    assert 110_000 < pipes.peers[-1].carried < 130_000
+    assert names(tmp_path) == ["back", "earlier", "there"]
+
+
+def test_a_single_file_that_came_earlier_does_not_travel_again(pipes, tmp_path: Path) -> None:
+    content = large(tmp_path / "model", 2 * MIB)
+    transfer.update(pipes(), str(tmp_path / "model"), tmp_path / "so-far", lambda _: True)
+    transfer.pull(pipes(), str(tmp_path / "model"), tmp_path / "back", None, tmp_path / "so-far")
+    assert (tmp_path / "back").read_bytes() == content
+    assert pipes.peers[-1].carried < 50_000
+
+
+@pytest.mark.parametrize("earlier", ["absent", "link"])
+def test_without_anything_earlier_all_travels(pipes, tmp_path: Path, earlier: str) -> None:
+    large(tmp_path / "there" / "x", 5000)
+    (tmp_path / "link").symlink_to("there")
+    transfer.pull(pipes(), str(tmp_path / "there"), tmp_path / "back", None, tmp_path / earlier)
+    assert snapshot(tmp_path / "back") == snapshot(tmp_path / "there")
+
+
 def test_a_pull_goes_on_inside_a_large_file_and_forgets_what_is_gone(pipes, tmp_path: Path) -> None:
     large(tmp_path / "there" / "a", 1000)
     large(tmp_path / "there" / "b" / "c", 1000)
@@ -216,6 +251,22 @@ def test_a_pull_goes_on_inside_a_large_file_and_forgets_what_is_gone(pipes, tmp_
     assert pipes.peers[-1].carried < 6 * MIB
     assert snapshot(tmp_path / "back") == snapshot(tmp_path / "there")
     assert names(tmp_path) == ["back", "there"]
+
+
+@pytest.mark.parametrize("size", [1000, 2 * MIB])
+def test_a_disk_that_is_full_here_is_not_taken_for_a_broken_line(
+    pipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    large(tmp_path / "there" / "x", size)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for place in ("cloudtrain.remote.landing_there.write_all", "os.pwrite"):
+        monkeypatch.setattr(place, full)
+    with pytest.raises(TransferError, match="No space left"):
+        transfer.pull(pipes(), str(tmp_path / "there"), tmp_path / "back")
+    assert names(tmp_path) == ["there"]
 
 
 def test_a_line_that_falls_silent_is_given_up(pipes, tmp_path: Path) -> None:
@@ -294,3 +345,37 @@ def test_a_list_longer_than_one_block_is_pulled_and_pushed(pipes, tmp_path: Path
     transfer.push(pipes(), gather(root, ["."]), str(tmp_path / "there"))
     transfer.pull(pipes(), str(tmp_path / "there"), tmp_path / "back")
     assert snapshot(tmp_path / "back") == snapshot(root)
+
+
+def test_what_is_left_to_travel_is_not_what_is_there_already(pipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudtrain.remote.manifest_there._ENTRIES_PER_BLOCK", 7)
+    for number in range(70):
+        large(tmp_path / "planted" / str(number), 10_000, seed=number)
+    files = gather(tmp_path / "planted", ["."])
+    seen = lefts(monkeypatch)
+    transfer.push(pipes(), files, str(tmp_path / "there"))
+    assert max(seen) == 700_000
+    assert seen[-1] == 0
+    large(tmp_path / "there" / "3", 10_001)
+    seen.clear()
+    transfer.push(pipes(), files, str(tmp_path / "there"))
+    assert max(seen[2:]) <= 150_000  # once a block is answered for: one of ten is wanted
+    assert snapshot(tmp_path / "there") == snapshot(tmp_path / "planted")
+
+
+def lefts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return a list that grows by what a push thinks is left, each time something there was checked and at the end."""
+    seen: list[float] = []
+    note, leave = sending.Push.note_check, sending.Push.raise_problems
+
+    def noting(self: sending.Push, size: int, wanted: float) -> None:
+        seen.append(self.left())
+        note(self, size, wanted)
+
+    def leaving(self: sending.Push) -> None:
+        seen.append(self.left())
+        leave(self)
+
+    monkeypatch.setattr(sending.Push, "note_check", noting)
+    monkeypatch.setattr(sending.Push, "raise_problems", leaving)
+    return seen

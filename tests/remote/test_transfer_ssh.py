@@ -102,10 +102,11 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return opened
 
 
+@pytest.mark.parametrize("line", ["openssh_line", "paramiko_line"])
 def test_several_connections_carry_one_file_and_many(
-    openssh_line: SshRemote, tmp_path: Path, tree: Path, eager: list[int]
+    request: pytest.FixtureRequest, line: str, tmp_path: Path, tree: Path, eager: list[int]
 ) -> None:
-    remote = openssh_line
+    remote: SshRemote = request.getfixturevalue(line)
     remote.push(gather(tree, ["."]), remote.home / "several")
     remote.pull(remote.home / "several", tmp_path / "back")
     assert eager == [4, 4]

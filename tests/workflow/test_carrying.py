@@ -14,6 +14,7 @@ from cloudtrain.model.event import Progress, StageStarted
 from cloudtrain.model.instance import MemoryEndpoint
 from cloudtrain.pacing import meter, paced
 from cloudtrain.preflight import ASK_ABOVE_BYTES
+from cloudtrain.reconnecting import LONGEST_PAUSE_S, PATIENCE_S
 from cloudtrain.remote.memory import MemoryRemote
 
 from .conftest import MACHINE, World
@@ -212,23 +213,72 @@ def test_the_upload_of_a_run_says_how_fast_and_how_dear_it_is(world: World) -> N
 class Ported(MemoryRemote):
     """A pretend machine with ports; its line stands as often as it is said to."""
 
-    def __init__(self, root: Path, stands: list[bool]) -> None:
+    def __init__(self, root: Path, stands: list[bool], refuses: int = 0) -> None:
         super().__init__(root)
         self._stands = stands
+        self._refuses = refuses
         self.forwarded: list[tuple[int, int]] = []
 
     def forward(self, here: int, there: int) -> Callable[[], bool]:
         self.forwarded.append((here, there))
+        if len(self.forwarded) > 1 and self._refuses:
+            self._refuses -= 1
+            raise HostUnreachableError("nobody answers")
         return lambda: self._stands.pop(0)
 
 
-def test_a_forwarding_says_where_it_is_and_ends_when_the_line_does(world: World, there: Path) -> None:
-    remote = Ported(there, [True, True, False])
+def test_a_forwarding_says_where_it_is_and_comes_back_with_the_line(world: World, there: Path) -> None:
+    remote = Ported(there, [True, True, False, True], refuses=2)
     waited: list[float] = []
-    tools = replace(world.tools, open_remote=lambda _: remote, wait=lambda _, seconds: waited.append(seconds) is not None)
-    with pytest.raises(HostUnreachableError, match="broke") as broken:
-        carrying.forward(NAME, 6007, 6006, tools)
-    assert remote.forwarded == [(6007, 6006)]
-    assert waited == [carrying.LOOK_AT_LINE_EVERY_S] * 3
+
+    def wait(_: object, seconds: float) -> bool:
+        waited.append(seconds)
+        return len(waited) == 5  # the person has had enough
+
+    carrying.forward(NAME, 6007, 6006, replace(world.tools, open_remote=lambda _: remote, wait=wait))
+    assert remote.forwarded == [(6007, 6006)] * 4
+    assert waited == [carrying.LOOK_AT_LINE_EVERY_S] * 5
     assert f"http://127.0.0.1:6007 leads to port 6006 of {NAME}" in world.notes
-    assert broken.value.hint == f"Try again: cloudtrain forward {NAME} 6007:6006"
+    assert "http://127.0.0.1:6007 leads there again." in world.notes
+
+
+def test_a_forwarding_that_does_not_come_back_is_given_up(world: World, there: Path) -> None:
+    remote = Ported(there, [False], refuses=10_000)
+    tools = replace(world.tools, open_remote=lambda _: remote, wait=lambda *_: False)
+    began = world.clock.monotonic()
+    with pytest.raises(HostUnreachableError, match="nobody answers"):
+        carrying.forward(NAME, 6007, 6006, tools)
+    assert 500 < world.clock.monotonic() - began <= PATIENCE_S
+
+
+def test_a_port_that_is_taken_here_is_told_at_once(world: World, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = Ported(there, [])
+    monkeypatch.setattr(remote, "forward", lambda *_: (_ for _ in ()).throw(HostUnreachableError("the port is taken")))
+    began = world.clock.monotonic()
+    with pytest.raises(HostUnreachableError, match="taken"):
+        carrying.forward(NAME, 6007, 6006, replace(world.tools, open_remote=lambda _: remote))
+    assert world.clock.monotonic() == began
+
+
+def test_a_push_and_a_pull_over_a_line_that_breaks_go_on_and_say_so(world: World, there: Path) -> None:
+    def breaking(remote: MemoryRemote) -> None:
+        for operation in ("weigh", "push", "push", "pull", "others", "remove"):
+            remote.fail_next(operation, HostUnreachableError("cut"))
+
+    world.on_line.append(breaking)
+    (there / "data").mkdir()
+    (there / "data" / "old").write_text("")
+    carried = carrying.push(NAME, Path("data"), "data", world.tools, delete=True, sure=True)
+    assert carried.removed == ("old",)
+    assert tree(there / "data") == ["a.csv", "deep/b.csv"]
+    carrying.pull(NAME, "data", Path("back"), world.tools)
+    assert tree(Path("back")) == ["a.csv", "deep/b.csv"]
+    assert world.notes.count("The line broke (cut)") == 6
+
+
+def test_a_machine_that_stays_away_is_given_up_after_ten_minutes(world: World, there: Path) -> None:
+    world.on_line.append(lambda remote: [remote.fail_next("push", HostUnreachableError("away")) for _ in range(999)])
+    began = world.clock.monotonic()
+    with pytest.raises(HostUnreachableError, match="away"):
+        carrying.push(NAME, Path("data"), "data", world.tools)
+    assert PATIENCE_S - LONGEST_PAUSE_S <= world.clock.monotonic() - began <= PATIENCE_S

@@ -23,7 +23,9 @@ def endpoint_of(host: HostSpec) -> SshEndpoint:
         ProviderUnavailableError: there is no SSH client here.
         ProviderError: no host key is known, and none is trusted on first use.
     """
-    settings = {} if host.host_keys and host.port is not None else _ssh_settings(host)
+    # Without OpenSSH's client nobody reads its settings: then the machine config says it all.
+    is_complete = host.port is not None or shutil.which("ssh") is None
+    settings = {} if host.host_keys and is_complete else _ssh_settings(host)
     port = host.port or int(_word(settings, "port") or SSH_PORT)
     return SshEndpoint(
         host=host.address,
@@ -85,7 +87,8 @@ def _ask(*argv: str) -> str:
     """Return what one of the SSH client's tools says; nothing where it finds nothing."""
     if shutil.which(argv[0]) is None:
         raise ProviderUnavailableError(
-            f"There is no {argv[0]} on this computer", "Install OpenSSH: apt install openssh-client (or dnf, brew: openssh)"
+            f"There is no {argv[0]} on this computer to look up host keys with",
+            "Install OpenSSH: apt install openssh-client (or dnf, brew: openssh). Or write host_key into the machine config.",
         )
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False)

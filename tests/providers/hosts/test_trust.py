@@ -88,3 +88,9 @@ def test_without_an_ssh_client_that_is_said(known: Path, monkeypatch: pytest.Mon
     with pytest.raises(ProviderUnavailableError, match="no ssh") as raised:
         endpoint_of(host(known))
     assert "openssh" in raised.value.hint
+
+
+def test_without_an_ssh_client_a_config_that_says_the_key_is_enough(known: Path, keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(known.parent))
+    end = endpoint_of(HostSpec("gpu1.lab.example", host_keys=keys))
+    assert (end.port, end.host_keys) == (22, keys)
