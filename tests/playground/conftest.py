@@ -10,7 +10,12 @@ from botocore.config import Config
 
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.playground.aws import AwsCloud
+from cloudtrain.testing.playground.azure import AzureCloud
+from cloudtrain.testing.playground.gcp import GcpCloud
 from cloudtrain.testing.playground.machine import Booted, MachineOrder
+
+from .arm_calls import Arm
+from .google_calls import Google
 
 CREDENTIALS = {"aws_access_key_id": "playground", "aws_secret_access_key": "playground"}
 
@@ -46,6 +51,9 @@ class RecordingHypervisor:
 
     def set_metadata(self, id: str, path: str, text: str | None) -> None:
         self.metadata.setdefault(id, {})[path] = text
+
+    def guest_attributes(self, id: str) -> dict[str, str]:
+        return {"hostkeys/ssh-ed25519": "AAAA"}
 
     def advance(self, seconds: float) -> None:
         self.advanced += seconds
@@ -120,3 +128,29 @@ def client(cloud: AwsCloud, sdk: boto3.Session) -> Iterator[Client]:
 @pytest.fixture
 def ec2(client: Client) -> Any:
     return client("ec2")
+
+
+@pytest.fixture
+def gcp(hypervisor: RecordingHypervisor, clock: FakeClock) -> Iterator[GcpCloud]:
+    with GcpCloud(hypervisor, clock) as cloud:
+        yield cloud
+        assert [event for event in cloud.account.events if "broke" in event] == []
+
+
+@pytest.fixture
+def google(gcp: GcpCloud) -> Google:
+    return Google(gcp.url, gcp.project)
+
+
+@pytest.fixture
+def azure(hypervisor: RecordingHypervisor, clock: FakeClock) -> Iterator[AzureCloud]:
+    with AzureCloud(hypervisor, clock) as cloud:
+        yield cloud
+        assert [event for event in cloud.account.events if "broke" in event] == []
+
+
+@pytest.fixture
+def arm(azure: AzureCloud) -> Iterator[Arm]:
+    arm = Arm(azure)
+    yield arm
+    arm.close()

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectionError, HTTPClientError
 
 from cloudtrain.testing.playground.aws import AwsCloud
-from cloudtrain.testing.playground.aws.recorder import permissions
+from cloudtrain.testing.playground.aws.permissions import permissions
 from cloudtrain.testing.playground.faults import When
 
 from .launching import TAGS, launch, refused, running, state

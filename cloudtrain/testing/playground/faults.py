@@ -19,6 +19,15 @@ HTTP_OF_CODE = {
     "AccessDenied": 403,
     "AccessDeniedException": 403,
     "DryRunOperation": 412,
+    "authError": 401,
+    "backendError": 503,
+    "conditionNotMet": 412,
+    "forbidden": 403,
+    "internalError": 500,
+    "notFound": 404,
+    "quotaExceeded": 403,
+    "rateLimitExceeded": 403,
+    "resourceNotReady": 400,
 }
 """Statuses that a code comes with in reality, where it is not 400."""
 

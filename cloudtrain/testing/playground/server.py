@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Iterable
 from threading import Lock, Thread
@@ -23,25 +24,26 @@ class LostConnectionError(ConnectionError):
 class LoopbackServer:
     """Serves a WSGI application on 127.0.0.1, one thread per connection."""
 
-    def __init__(self, app: "WSGIApplication", port: int = 0) -> None:
-        """Bind at once; port 0 takes a free one.
+    def __init__(self, app: "WSGIApplication", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Bind at once; port 0 takes a free one. With `tls` it speaks HTTPS.
 
         Raises:
             OSError: the port is taken.
         """
         self._connections = _Connections()
+        self._scheme = "https" if tls else "http"
         # Bound here, because werkzeug ends the whole process when a port is taken.
         with socket.create_server((LOOPBACK, port)) as bound:
             self._port = int(bound.getsockname()[1])
             self._server: BaseWSGIServer = make_server(
-                LOOPBACK, self._port, app, threaded=True, request_handler=_handler(self._connections), fd=bound.fileno()
+                LOOPBACK, self._port, app, threaded=True, request_handler=_handler(self._connections, tls), fd=bound.fileno()
             )
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def url(self) -> str:
         """Return the address, without a slash at its end."""
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"{self._scheme}://{LOOPBACK}:{self._port}"
 
     def start(self) -> None:
         """Answer from now on."""
@@ -86,7 +88,7 @@ class _Connections:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def _handler(connections: _Connections) -> type[WSGIRequestHandler]:
+def _handler(connections: _Connections, tls: ssl.SSLContext | None) -> type[WSGIRequestHandler]:
     class Handler(WSGIRequestHandler):
         """One connection: quiet, known while it is open, and reset when the application says so."""
 
@@ -94,12 +96,20 @@ def _handler(connections: _Connections) -> type[WSGIRequestHandler]:
         disable_nagle_algorithm = True
 
         def setup(self) -> None:
+            self.request = _secured(self.request, tls)
             super().setup()
             connections.add(self.connection)
 
+        def handle(self) -> None:
+            # Who does not trust our certificate hangs up, in the middle of it or at its end.
+            with contextlib.suppress(ssl.SSLError):
+                super().handle()
+
         def finish(self) -> None:
             connections.remove(self.connection)
-            super().finish()
+            with contextlib.suppress(ssl.SSLError):
+                super().finish()
+            self.connection.close()  # which with TLS is another socket than the one that the server knows
 
         def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
             self.close_connection = True
@@ -111,3 +121,11 @@ def _handler(connections: _Connections) -> type[WSGIRequestHandler]:
             """Say nothing: the recorder has every call."""
 
     return Handler
+
+
+def _secured(connection: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
+    """Return a connection that speaks TLS, when it is to.
+
+    Not so the listening socket, where a caller who says nothing would keep all the others waiting.
+    """
+    return connection if tls is None else tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..faults import Faults
 from ..machine import Booted, Hypervisor
+from ..timeline import Timeline, Timer
 from .moto_app import Moto
-from .timeline import Timeline, Timer
 from .wire import ApiCall, CloudError
 
 

@@ -1,32 +1,30 @@
 """The pretend AWS as one thing: start it, call it with any SDK, move its time, break it, and look at what happened."""
 
-import traceback
 from collections.abc import Sequence
-from datetime import timedelta
-from queue import Empty, SimpleQueue
-from threading import Event, RLock, Thread
 from types import TracebackType
 from typing import Any
 
 from ....clock import SystemClock
 from ....model.clock import Clock
+from ..calls import Reply
+from ..clockwork import Clockwork, Works
 from ..control import Control
 from ..faults import Faults
+from ..front import Front
 from ..machine import Hypervisor
+from ..recorder import Record, Recorder
 from ..server import LoopbackServer
+from ..timeline import Timeline
+from ..violations import Violation
 from .account import Account, Durations, Machine
 from .controls import looks, turns
-from .front import Front
+from .front import AwsDialect
 from .hardware import add_missing_types
 from .lifecycle import NOTICE_S, Lifecycle
 from .moto_app import REGIONS, Moto
-from .recorder import Record, Recorder
 from .router import Router
-from .timeline import Timeline
-from .violations import Violation
-from .wire import ApiCall, Reply
+from .wire import ApiCall
 
-LONGEST_WAIT_S = 3600.0
 READS = ("Describe", "Get", "List", "Head")
 
 
@@ -48,16 +46,14 @@ class AwsCloud:
             OSError: the port is taken.
         """
         add_missing_types()
-        self._lock = RLock()
-        self._woken, self._closing = Event(), False
-        self._switched_off: SimpleQueue[str] = SimpleQueue()
         self._recorder = Recorder()
         self.account = Account(Moto(), Timeline(clock or SystemClock()), hypervisor)
         self._lifecycle = Lifecycle(self.account)
         self._router = Router(self.account, self._lifecycle)
-        self._front = Front(self._answer, self.faults, self._recorder, self.account.timeline.now)
+        works = Works(self._router.next_due, self._router.fire_due, self._lifecycle.powered_off, self.account.note)
+        self._clockwork = Clockwork(works, self.account.timeline, hypervisor)
+        self._front = Front(AwsDialect(), self._answer, self.faults, self._recorder, self.account.timeline.now)
         self._server = LoopbackServer(Control(self._front, looks(self), turns(self)), port)
-        self._ticker = Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> "AwsCloud":
         """Start."""
@@ -86,20 +82,16 @@ class AwsCloud:
     def start(self) -> None:
         """Answer from now on."""
         self._server.start()
-        self._ticker.start()
+        self._clockwork.start()
 
     def close(self) -> None:
         """Stop answering. The hypervisor is its maker's to close."""
-        self._closing = True
-        self._woken.set()
-        if self._ticker.is_alive():
-            self._ticker.join()
+        self._clockwork.close()
         self._server.close()
 
     def power_off(self, id: str) -> None:
         """Take note that a machine's own operating system has switched it off: what a hypervisor's `on_power_off` calls."""
-        self._switched_off.put(id)
-        self._woken.set()
+        self._clockwork.power_off(id)
 
     def advance(self, seconds: float) -> None:
         """Move the time on: everything due on the way happens in order, in the cloud and on its machines.
@@ -107,15 +99,7 @@ class AwsCloud:
         Raises:
             ValueError: time does not go back.
         """
-        if seconds < 0:
-            raise ValueError("time does not go back")
-        with self._lock:
-            end = self.account.timeline.now() + timedelta(seconds=seconds)
-            while (due := self._router.next_due()) is not None and due <= end:
-                self._skip((due - self.account.timeline.now()).total_seconds())
-                self._settle()
-            self._skip((end - self.account.timeline.now()).total_seconds())
-            self._settle()
+        self._clockwork.advance(seconds)
 
     def reclaim(self, id: str, notice_s: float = NOTICE_S) -> None:
         """Let the spot market take a machine back: the notice now, the end when the cloud's clock has passed it.
@@ -124,10 +108,10 @@ class AwsCloud:
             KeyError: there is no such machine.
             ValueError: it is no running spot machine.
         """
-        with self._lock:
-            self._settle()
+        with self._clockwork.lock:
+            self._clockwork.settle()
             self._lifecycle.reclaim(self.account.machines[id], notice_s)
-            self._settle()
+            self._clockwork.settle()
 
     def set_quota(self, code: str, value: float, regions: Sequence[str] = REGIONS) -> None:
         """Set a limit in vCPUs by its quota code.
@@ -135,23 +119,22 @@ class AwsCloud:
         Raises:
             KeyError: there is no such quota.
         """
-        with self._lock:
+        with self._clockwork.lock:
             self._router.quotas.set(code, value, regions)
 
     def set_costs(self, reply: dict[str, Any]) -> None:
         """Set what Cost Explorer's GetCostAndUsage answers, whole."""
-        with self._lock:
+        with self._clockwork.lock:
             self.account.cost_reply = reply
 
     def settle(self) -> None:
         """Let everything happen that is due."""
-        with self._lock:
-            self._settle()
+        self._clockwork.settle()
 
     def machines(self) -> list[Machine]:
         """Return every machine that EC2 still knows, oldest first."""
-        with self._lock:
-            self._settle()
+        with self._clockwork.lock:
+            self._clockwork.settle()
             return list(self.account.machines.values())
 
     def calls(self) -> list[Record]:
@@ -164,44 +147,14 @@ class AwsCloud:
 
     def violations(self) -> list[Violation]:
         """Return everything seen that must never be."""
-        with self._lock:
+        with self._clockwork.lock:
             return self._router.watch.violations()
 
     def _answer(self, call: ApiCall, seq: int) -> tuple[Reply, str]:
-        with self._lock:
-            self._settle()
+        with self._clockwork.lock:
+            self._clockwork.settle()
             reply = self._router.answer(call)
             if not call.action.startswith(READS):
                 self._router.watch.look(seq)
-        self._woken.set()  # what the caller has seen may have made something due
+        self._clockwork.wake()  # what the caller has seen may have made something due
         return reply
-
-    def _settle(self) -> None:
-        try:
-            self._hear_of_power_offs()
-            self._router.fire_due()
-            self._hear_of_power_offs()
-        except Exception:  # not the caller's fault, and the cloud must not stand still: whoever looks at the events is told
-            self.account.note(f"broke by itself: {traceback.format_exc()}")
-
-    def _hear_of_power_offs(self) -> None:
-        while True:
-            try:
-                self._lifecycle.powered_off(self._switched_off.get_nowait())
-            except Empty:
-                return
-
-    def _skip(self, seconds: float) -> None:
-        if seconds > 0:
-            self.account.timeline.skip(seconds)
-            self.account.hypervisor.advance(seconds)
-
-    def _tick(self) -> None:
-        """Let things happen when nobody calls."""
-        while not self._closing:
-            with self._lock:
-                self._settle()
-                due = self._router.next_due()
-                wait = LONGEST_WAIT_S if due is None else (due - self.account.timeline.now()).total_seconds()
-            self._woken.wait(min(max(wait, 0.01), LONGEST_WAIT_S))
-            self._woken.clear()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..faults import Faults
 from .account import Machine
-from .recorder import permissions
+from .permissions import permissions
 
 if TYPE_CHECKING:
     from .cloud import AwsCloud

@@ -17,7 +17,8 @@ from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.scheduler.models import scheduler_backends
 
-from .wire import ApiCall, CloudError, Reply
+from ..calls import Reply
+from .wire import ApiCall, CloudError
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1")
 """The regions that the pretend account has enabled."""

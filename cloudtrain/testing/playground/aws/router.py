@@ -5,6 +5,8 @@ from datetime import datetime
 
 from moto.core.exceptions import ServiceException
 
+from ..calls import Reply
+from ..violations import Watch
 from .account import Account, Handler, refuse_dry_run
 from .attributes import Attributes
 from .filters import check_filters
@@ -18,8 +20,8 @@ from .prices import Prices
 from .quotas import Quotas
 from .schedules import Schedules
 from .spot import SpotRequests
-from .violations import Watch
-from .wire import PROTOCOLS, ApiCall, CloudError, Reply, write_error, write_result
+from .violations import Rules
+from .wire import PROTOCOLS, ApiCall, CloudError, write_error, write_result
 
 
 class Router:
@@ -35,7 +37,7 @@ class Router:
         self.quotas = Quotas(account)
         instances, network = Instances(account, lifecycle), Network(account)
         self._schedules = Schedules(account, lifecycle)
-        self.watch = Watch(account, network)
+        self.watch = Watch(Rules(account, network).wrong)
         parts = (
             self.quotas,
             instances,

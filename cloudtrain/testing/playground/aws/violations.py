@@ -1,7 +1,6 @@
-"""The watch: what must hold of every machine at every moment, looked at after every call."""
+"""What must hold of every machine of the pretend AWS at every moment."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .account import Account, Machine
 from .moto_app import REGIONS
@@ -11,32 +10,14 @@ PREFIX = "cloudtrain"
 LIVE = ("pending", "running")
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Something that must never be, and the call after which it was seen first."""
-
-    seq: int
-    resource: str
-    what: str
-
-
-class Watch:
-    """Remembers every violation once."""
+class Rules:
+    """What must hold of an account."""
 
     def __init__(self, account: Account, network: Network) -> None:
         self._account, self._network = account, network
-        self._seen: dict[tuple[str, str], Violation] = {}
 
-    def look(self, seq: int) -> None:
-        """Look at everything; `seq` is the number of the call that has just been answered."""
-        for resource, what in self._wrong():
-            self._seen.setdefault((resource, what), Violation(seq, resource, what))
-
-    def violations(self) -> list[Violation]:
-        """Return what was seen so far, in order."""
-        return list(self._seen.values())
-
-    def _wrong(self) -> Iterator[tuple[str, str]]:
+    def wrong(self) -> Iterator[tuple[str, str]]:
+        """Look at everything; give what is wrong as a resource and a sentence about it."""
         for machine in self._account.machines.values():
             if machine.state in LIVE:
                 for what in _wrong_with(machine):

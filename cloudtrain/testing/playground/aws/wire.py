@@ -17,6 +17,8 @@ from moto.ec2.responses import EC2Response
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound
 
+from ..calls import Reply
+
 SCOPE = re.compile(r"Credential=[^/,]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 SDK_NAMES = {"servicequotas": "service-quotas"}
 PROTOCOLS = {
@@ -46,15 +48,6 @@ class CloudError(Exception):
     def __init__(self, code: str, message: str, http: int = 400) -> None:
         super().__init__(f"{code}: {message}")
         self.code, self.message, self.http = code, message, http
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 @dataclass(slots=True)

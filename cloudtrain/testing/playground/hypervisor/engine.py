@@ -2,9 +2,10 @@
 
 import socket
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from ..machine import Booted, MachineOrder
@@ -17,10 +18,12 @@ class Doors:
     Attributes:
         metadata: HTTP, the metadata service.
         power: a Unix socket on which `shutdown` and its kin ask.
+        reaches: what leads from the machine's own 127.0.0.1 to this computer's, by port.
     """
 
     metadata: socket.socket
     power: socket.socket
+    reaches: Mapping[int, socket.socket] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Running(Protocol):

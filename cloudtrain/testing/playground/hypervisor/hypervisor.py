@@ -1,6 +1,7 @@
 """Machines of any kind behind the cloud's seam: who runs, which timers tick, what the metadata says; and a test's levers."""
 
 import contextlib
+import functools
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from ..machine import Booted, MachineOrder, OnPowerOff
 from .engine import Engine, Running
-from .metadata import Metadata
+from .leading import lead
+from .metadata import MetadataService, metadata_for
 from .porter import Porter
 from .switch import Ground, Switch
 from .timers import Timers
@@ -22,7 +24,7 @@ class _Machine:
     """One machine the hypervisor knows, running or not. `lock` is held while it is started or ended."""
 
     order: MachineOrder
-    metadata: Metadata
+    metadata: MetadataService
     running: Running | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -61,12 +63,11 @@ class LocalHypervisor:
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("the hypervisor is closed")
-            machine = self._machines.setdefault(order.id, _Machine(order, Metadata({}, self._timers.now)))
+            machine = self._machines.setdefault(order.id, _Machine(order, metadata_for(order, self._timers.now)))
         with machine.lock:
             if machine.running is None:
                 machine.order = order
-                pages = {"user-data": order.user_data.decode("utf-8", "surrogateescape")} if order.user_data else {}
-                machine.metadata = Metadata({**pages, **order.metadata}, self._timers.now)
+                machine.metadata = metadata_for(order, self._timers.now)
                 self._start(machine, None)
             assert machine.running is not None
             return machine.running.booted
@@ -103,6 +104,14 @@ class LocalHypervisor:
             KeyError: there is no such machine.
         """
         self._machines[id].metadata.set(path, text)
+
+    def guest_attributes(self, id: str) -> dict[str, str]:
+        """Return what a machine has written into its metadata service; see `Hypervisor.guest_attributes`.
+
+        Raises:
+            KeyError: there is no such machine.
+        """
+        return self._machines[id].metadata.written()
 
     def advance(self, seconds: float) -> None:
         """Let the timers run forward; return when all that came due by that has happened.
@@ -183,6 +192,8 @@ class LocalHypervisor:
         ground = Ground(machine.order.id, running.root, self.engine.root_uid, lambda mode: self._act(machine, running, mode))
         self._porter.open(running.doors.power, lambda caller: self._switch.answer(ground, caller))
         self._porter.open(running.doors.metadata, machine.metadata.answer)
+        for port, door in running.doors.reaches.items():
+            self._porter.open(door, functools.partial(lead, port))
         running.open_for_logins()
 
     def _end(self, machine: _Machine, running: Running | None) -> bool:
@@ -193,7 +204,8 @@ class LocalHypervisor:
         self._switch.forget(machine.order.id)
         running.kill()
         self._porter.shut(running.doors.power)
-        self._porter.shut(running.doors.metadata)
+        for door in (running.doors.metadata, *running.doors.reaches.values()):
+            self._porter.shut(door)
         return True
 
     def _act(self, machine: _Machine, running: Running, mode: str) -> None:

@@ -9,6 +9,7 @@ of `setpriv` that is setuid root, lies on a tmpfs that only this machine's mount
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ AuthorizedKeysCommand {LIBRARY}/authorized_keys %h
 AuthorizedKeysCommandUser root
 PrintMotd no
 AcceptEnv LANG LC_*
-SetEnv PATH={PATH}
+SetEnv PATH={PATH}@ENVIRONMENT@
 Subsystem sftp internal-sftp
 """
 _AUTHORIZED_KEYS = """\
@@ -75,7 +76,10 @@ set -- HOME="$home" USER="$user" LOGNAME="$user" "SUDO_USER=$(id -un)" "SUDO_UID
 _SUDO_FOR_REAL = {
     "@HOME@": """eval "home=~$user"\ncase $home in '~'*) echo "sudo: unknown user $user" >&2; exit 1 ;; esac""",
     "@BECOME@": f"""\
-if [ -z "$keep" ]; then set -- -i PATH={PATH} SHELL=/bin/sh ${{LANG:+"LANG=$LANG"}} "$@"; fi
+if [ -z "$keep" ]; then
+  # As PAM does it; no value has a space.
+  set -- -i PATH={PATH} SHELL=/bin/sh ${{LANG:+"LANG=$LANG"}} $(cat /etc/environment) "$@"
+fi
 exec {RUN}/become --reuid="$user" --regid="$(id -g "$user")" --init-groups -- env "$@\"""",
 }
 _SUDO_IN_NAME = {
@@ -112,14 +116,16 @@ def tools(root: str, *, has_gpus: bool) -> list[MachineFile]:
     return [*library, *starters, *([python] if root else [])]
 
 
-def system_files(hostname: str) -> list[MachineFile]:
+def system_files(hostname: str, environment: Mapping[str, str]) -> list[MachineFile]:
     """Return what a machine with namespaces has in /etc instead of this computer's own, and its `sudo`."""
+    said = [f"{name}={value}" for name, value in environment.items()]
     return [
+        MachineFile("/etc/environment", "".join(f"{line}\n" for line in said), 0o644),
         *_accounts(),
         MachineFile("/etc/hostname", f"{hostname}\n", 0o644),
         MachineFile("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n", 0o644),
         MachineFile("/etc/resolv.conf", "", 0o644),
-        MachineFile("/etc/ssh/sshd_config", _SSHD_CONFIG, 0o644),
+        MachineFile("/etc/ssh/sshd_config", _SSHD_CONFIG.replace("@ENVIRONMENT@", "".join(f" {one}" for one in said)), 0o644),
         MachineFile(f"{LIBRARY}/authorized_keys", _AUTHORIZED_KEYS),
         sudo(is_for_real=True),
     ]

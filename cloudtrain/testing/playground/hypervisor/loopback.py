@@ -57,6 +57,7 @@ class LoopbackEngine:
         doors.power.bind(str(power))
         doors.power.listen(64)
         env = _environment(root, doors.metadata.getsockname()[1], power)
+        env |= {name: value.replace("{root}", str(root)) for name, value in order.environment.items()}
         address = address or f"127.88.{number // 254 % 256}.{number % 254 + 1}"
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
@@ -181,6 +182,7 @@ def _furnish(root: Path, order: MachineOrder) -> None:
     if has_gpus:
         files.append(image.gpus(order))
         (root / "dev/nvidiactl").touch()
+    files += [image.MachineFile(path, text, 0o644) for path, text in order.files.items()]
     for file in files:
         path = root / file.path.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,6 +200,8 @@ def _environment(root: Path, metadata: int, power: Path) -> dict[str, str]:
         "CLOUDTRAIN_GUEST_ROOT": str(root),
         "CLOUDTRAIN_PLAYGROUND_POWER": str(power),
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{metadata}/",
+        "GCE_METADATA_HOST": f"127.0.0.1:{metadata}",
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST": f"http://127.0.0.1:{metadata}",
     }
 
 

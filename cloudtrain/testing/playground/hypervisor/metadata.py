@@ -1,4 +1,4 @@
-"""The metadata service of a machine, version 2: nothing without a session token."""
+"""The metadata services of machines: EC2's, where nothing is without a session token, and the choice between the three."""
 
 import contextlib
 import http.server
@@ -6,6 +6,11 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from ..machine import MachineOrder
+from .azure_metadata import AzureMetadata
+from .google_metadata import GoogleMetadata
 
 _TOKEN = "X-aws-ec2-metadata-token"
 _TTL = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -13,8 +18,34 @@ _LONGEST_TTL_S = 21600
 _PATIENCE_S = 10.0
 
 
-class Metadata:
+class MetadataService(Protocol):
     """What one machine's service answers. Every method may be called from any thread."""
+
+    def set(self, path: str, text: str | None) -> None:
+        """Answer `text` at a path from now on, or 404 with None."""
+        ...
+
+    def written(self) -> dict[str, str]:
+        """Return what the machine itself has written there, by path."""
+        ...
+
+    def answer(self, caller: socket.socket) -> None:
+        """Answer the requests of one connection."""
+        ...
+
+
+def metadata_for(order: MachineOrder, now: Callable[[], float]) -> MetadataService:
+    """Return the service that a machine is ordered with."""
+    if order.metadata_service == "google":
+        return GoogleMetadata(order.metadata)
+    if order.metadata_service == "azure":
+        return AzureMetadata(order.metadata)
+    pages = {"user-data": order.user_data.decode("utf-8", "surrogateescape")} if order.user_data else {}
+    return Metadata({**pages, **order.metadata}, now)
+
+
+class Metadata:
+    """What one EC2 machine's service answers. Every method may be called from any thread."""
 
     def __init__(self, pages: Mapping[str, str], now: Callable[[], float]) -> None:
         """Answer these pages, by path below `/latest/`; tokens grow old on the clock `now`."""
@@ -30,6 +61,10 @@ class Metadata:
                 self._pages.pop(path.strip("/"), None)
             else:
                 self._pages[path.strip("/")] = text
+
+    def written(self) -> dict[str, str]:
+        """Return nothing: a machine writes nothing there."""
+        return {}
 
     def answer(self, caller: socket.socket) -> None:
         """Answer the requests of one connection."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,26 +112,31 @@ class NamespaceEngine:
         pid = int(line.socket.recv(32))
         handle = os.pidfd_open(pid)
         link = self._network.plug_in(address, pid)
-        line.socket.sendall(json.dumps(self._config(order, disk, address)).encode() + b"\n")
-        _, doors, _, _ = socket.recv_fds(line.socket, 1, 2)
-        if len(doors) != 2:
+        config = self._config(order, disk, address)
+        line.socket.sendall(json.dumps(config).encode() + b"\n")
+        wanted = 2 + len(order.reaches)
+        _, given, _, _ = socket.recv_fds(line.socket, 1, wanted)
+        if len(given) != wanted:
             raise ValueError("its first process ended")
         self._directory.put(address, address, 22)
-        metadata, power = (socket.socket(fileno=door) for door in doors)
-        return NamespaceMachine(
-            Booted(address), Doors(metadata, power), pid, handle, link, line, self._network, self._directory
-        )
+        metadata, power, *others = (socket.socket(fileno=door) for door in given)
+        doors = Doors(metadata, power, dict(zip(order.reaches, others, strict=True)))
+        environment = config["environment"]
+        return NamespaceMachine(Booted(address), doors, pid, handle, link, line, self._network, self._directory, environment)
 
     def _config(self, order: MachineOrder, disk: Path, address: str) -> dict[str, Any]:
         has_gpus = order.gpu_count > 0
         plan = image.MachineFile(f"{image.RUN}/plan.json", json.dumps(user_data.read(order)), 0o600)
+        environment = {name: value.replace("{root}", "") for name, value in order.environment.items()}
         return {
             "disk": str(disk),
             "disks": str(self._keeper.disks),
             "hostname": order.id,
             "address": address,
             "gateway": self._network.gateway,
-            "system_files": [asdict(file) for file in image.system_files(order.id)],
+            "reaches": list(order.reaches),
+            "environment": environment,
+            "system_files": [asdict(file) for file in (*image.system_files(order.id, environment), *_files(order))],
             "tools": [asdict(file) for file in image.tools("", has_gpus=has_gpus)],
             "run_files": [asdict(plan), *([asdict(image.gpus(order))] if has_gpus else [])],
             "has_gpus": has_gpus,
@@ -159,6 +164,7 @@ class NamespaceMachine:
     line: _Line
     network: Network
     directory: Directory
+    environment: Mapping[str, str]
 
     @property
     def root(self) -> Path:
@@ -182,7 +188,7 @@ class NamespaceMachine:
     def run(self, argv: Sequence[str], stdin: bytes, timeout: float) -> "subprocess.CompletedProcess[bytes]":
         """Run a command as root on the machine."""
         namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", *(["--time"] if _has_clocks() else [])]
-        env = {"PATH": image.PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8"}
+        env = {"PATH": image.PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8", **self.environment}
         command = ["nsenter", f"--target={self.pid}", *namespaces, "--root", "--", *argv]
         return subprocess.run(command, input=stdin, capture_output=True, env=env, timeout=timeout)
 
@@ -198,6 +204,10 @@ class NamespaceMachine:
 
     def _ip(self, *words: str) -> None:
         subprocess.run(["nsenter", f"--target={self.pid}", "--net", "--", "ip", *words], check=True, capture_output=True)
+
+
+def _files(order: MachineOrder) -> list[image.MachineFile]:
+    return [image.MachineFile(path, text, 0o644) for path, text in order.files.items()]
 
 
 def _python(control: int) -> list[str]:

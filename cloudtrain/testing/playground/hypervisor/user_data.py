@@ -5,6 +5,7 @@ The plan is plain JSON, because it is carried out on the machine, by `inside/fir
 
 import base64
 import gzip
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -164,6 +165,10 @@ def _users(config: Mapping[str, Any], order: MachineOrder, log: list[list[str]])
             users.append({"name": str(entry["name"]), "sudo": bool(entry.get("sudo")), "keys": keys})
         elif isinstance(entry, str):
             users.append({"name": entry, "sudo": False, "keys": []})
+    # Google's guest agent, which is no part of cloud-init, makes the users that `ssh-keys` names.
+    for name, keys in _keys_of_the_cloud(order).items():
+        if name not in (order.user, *(user["name"] for user in users)):
+            users.append({"name": name, "sudo": True, "keys": keys})
     return users
 
 
@@ -171,9 +176,30 @@ def _default_keys(config: Mapping[str, Any], order: MachineOrder, log: list[list
     given = config.get("ssh_authorized_keys")
     if given is not None and not isinstance(given, list):
         log.append(["WARNING", "Invalid cloud-config provided: ssh_authorized_keys is not of type 'array'"])
-    named = [path for path in order.metadata if path.startswith("meta-data/public-keys/") and path.endswith("/openssh-key")]
-    of_the_cloud = [order.metadata[path].strip() for path in sorted(named)] if config.get("allow_public_ssh_keys", True) else []
+    of_the_cloud = _keys_of_the_cloud(order).get(order.user, []) if config.get("allow_public_ssh_keys", True) else []
     return list(dict.fromkeys([*of_the_cloud, *_texts(given)]))
+
+
+def _keys_of_the_cloud(order: MachineOrder) -> dict[str, list[str]]:
+    """Return who may log in by the cloud's word: EC2's key pairs for the image's user, others' for whom they name."""
+    named = [path for path in order.metadata if path.startswith("meta-data/public-keys/") and path.endswith("/openssh-key")]
+    keys = {order.user: [order.metadata[path].strip() for path in sorted(named)]}
+    sources = ["instance/attributes/ssh-keys"]
+    if order.metadata.get("instance/attributes/block-project-ssh-keys", "").upper() != "TRUE":
+        sources.append("project/attributes/ssh-keys")
+    for entry in _azure_keys(order):
+        keys.setdefault(entry["path"].split("/")[2], []).append(entry["keyData"].strip())
+    for line in (line for path in sources for line in order.metadata.get(path, "").splitlines()):
+        user, colon, key = line.strip().partition(":")
+        if colon and user and key:
+            keys.setdefault(user, []).append(key.strip())
+    return keys
+
+
+def _azure_keys(order: MachineOrder) -> list[dict[str, str]]:
+    instance = json.loads(order.metadata["instance"]) if order.metadata_service == "azure" else {}
+    keys: list[dict[str, str]] = instance.get("compute", {}).get("publicKeys", [])
+    return keys
 
 
 def _texts(value: Any) -> Sequence[str]:

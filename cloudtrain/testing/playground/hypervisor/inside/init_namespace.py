@@ -1,7 +1,7 @@
 """The first process of a machine with namespaces: builds its root, raises its network, boots it, keeps its SSH server alive.
 
 It is process 1, so that all that runs on the machine ends with it. It is born where the keeper's disks are mounted, reads what
-it needs from a socket, and sends the machine's two doors back as descriptors.
+it needs from a socket, and sends the machine's doors back as descriptors.
 """
 
 import contextlib
@@ -41,10 +41,10 @@ def main(control: socket.socket) -> None:
         config = json.loads(lines.readline())
         _enter_root(config)
         _raise_network(config)
-        _open_doors(control)
+        _open_doors(control, config["reaches"])
         lines.readline()  # the doors are answered now
     os.environ.clear()
-    os.environ.update(_ENV)
+    os.environ.update(_ENV, **config["environment"])
     sshd = _boot(config)
     _look_after(sshd, config["sshd"])
 
@@ -178,15 +178,16 @@ def _raise_network(config: dict[str, Any]) -> None:
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines).encode(), check=True)
 
 
-def _open_doors(control: socket.socket) -> None:
+def _open_doors(control: socket.socket, ports: list[int]) -> None:
     metadata = socket.create_server((_METADATA, 80), backlog=64)
     power = socket.socket(socket.AF_UNIX)
     power.bind("/run/playground/power")
     os.chmod("/run/playground/power", 0o666)
     power.listen(64)
-    socket.send_fds(control, [b"d"], [metadata.fileno(), power.fileno()])
-    metadata.close()
-    power.close()
+    doors = [metadata, power, *(socket.create_server(("127.0.0.1", port), backlog=64) for port in ports)]
+    socket.send_fds(control, [b"d"], [door.fileno() for door in doors])
+    for door in doors:
+        door.close()
 
 
 def _boot(config: dict[str, Any]) -> int:

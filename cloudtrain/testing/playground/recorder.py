@@ -1,16 +1,13 @@
 """What was called: for looking at a verb's calls, and for the permissions that they need."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from .wire import ApiCall
+from .calls import Call
 
 LONG = 200
-PERMISSION_PREFIXES = {"service-quotas": "servicequotas"}
-PERMISSION_NAMES = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectsV2": "s3:ListBucket", "s3:HeadBucket": "s3:ListBucket"}
 
 
 @dataclass(slots=True)
@@ -32,8 +29,8 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Return service and action, "ec2:RunInstances"."""
-        return f"{self.service}:{self.action}"
+        """Return service and action in one: "ec2:RunInstances", "compute.instances.insert"."""
+        return self.action if self.action.startswith(f"{self.service}.") else f"{self.service}:{self.action}"
 
 
 @dataclass
@@ -43,7 +40,7 @@ class Recorder:
     _records: list[Record] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def open(self, call: ApiCall, at: datetime) -> Record:
+    def open(self, call: Call, at: datetime) -> Record:
         """Write down a call that has just come in."""
         with self._lock:
             record = Record(len(self._records) + 1, at, call.service, call.region, call.action, _shortened(call.parameters))
@@ -59,13 +56,6 @@ class Recorder:
         """Forget every call; the numbers begin at 1 again."""
         with self._lock:
             self._records.clear()
-
-
-def permissions(records: Iterable[Record]) -> list[str]:
-    """Return the IAM actions that these calls need, sorted."""
-    known = {(record.service, record.action) for record in records if record.action}
-    names = {f"{PERMISSION_PREFIXES.get(service, service)}:{action}" for service, action in known}
-    return sorted({PERMISSION_NAMES.get(name, name) for name in names})
 
 
 def _shortened(value: Any) -> Any:

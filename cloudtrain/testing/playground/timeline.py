@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ....model.clock import Clock
+from ...model.clock import Clock
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class Timeline:
 
     def fire_due(self) -> None:
         """Let everything happen whose time has come, in order; what that sets up for now happens too."""
-        while due := [timer for timer in self._timers if timer.due <= self.now()]:
+        while due := self._due():
             first = min(due, key=lambda timer: timer.due)
             self._timers.remove(first)
             first.action()
@@ -56,3 +56,7 @@ class Timeline:
     def skip(self, seconds: float) -> None:
         """Set the clock forward without firing anything."""
         self._offset += timedelta(seconds=seconds)
+
+    def _due(self) -> list[Timer]:
+        now = self.now()
+        return [timer for timer in self._timers if timer.due <= now]

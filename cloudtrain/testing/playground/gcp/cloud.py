@@ -1,0 +1,188 @@
+"""The pretend Google Cloud as one thing: start it, call it with any client, move its time, break it, look at what happened."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from ....clock import SystemClock
+from ....model.clock import Clock
+from ..calls import Reply
+from ..clockwork import Clockwork, Works
+from ..control import Control
+from ..faults import Faults
+from ..front import Front
+from ..machine import Hypervisor
+from ..recorder import Record, Recorder
+from ..server import LoopbackServer
+from ..timeline import Timeline
+from ..violations import Violation
+from .account import Account, Durations, Machine
+from .buckets import Bucket
+from .controls import looks, turns
+from .discovery import check_installed
+from .hardware import REGIONS
+from .identities import Identity
+from .network import may_reach
+from .router import Router
+from .wire import GoogleCall, GoogleDialect
+
+READS = ("get", "list", "aggregatedList", "wait", "getFromFamily", "testIamPermissions")
+
+
+class GcpCloud:
+    """A pretend Google Cloud on a loopback port, all services at one origin under their own paths.
+
+    Use as a context manager, or `start` and `close`. Every method may be called from any thread. A call is let in with
+    `Authorization: Bearer playground`, or with a token that the double gave.
+
+    Attributes:
+        account: everything it holds; a test may look at it and set its fields (`denied`, `disabled_services` …).
+    """
+
+    def __init__(self, hypervisor: Hypervisor, clock: Clock | None = None, port: int = 0) -> None:
+        """Make an empty project whose machines run in `hypervisor`. Its time is `clock`'s, this computer's by default.
+
+        Raises:
+            ImportError: google-api-python-client is not installed.
+            OSError: the port is taken.
+        """
+        check_installed()
+        self._recorder = Recorder()
+        self.account = Account(Timeline(clock or SystemClock()), hypervisor)
+        self._router = Router(self.account)
+        timeline = self.account.timeline
+        works = Works(timeline.next_due, timeline.fire_due, self._router.lifecycle.powered_off, self.account.note)
+        self._clockwork = Clockwork(works, timeline, hypervisor)
+        self._front = Front(GoogleDialect(), self._answer, self.faults, self._recorder, timeline.now)
+        self._server = LoopbackServer(Control(self._front, looks(self), turns(self)), port)
+
+    def __enter__(self) -> "GcpCloud":
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close."""
+        self.close()
+
+    @property
+    def faults(self) -> Faults:
+        """Return what is to go wrong."""
+        return self.account.faults
+
+    @property
+    def durations(self) -> Durations:
+        """Return how long the transitions last; its fields may be set."""
+        return self.account.durations
+
+    @property
+    def url(self) -> str:
+        """Return the origin, `http://127.0.0.1:PORT`; Compute Engine is at `/compute/v1/` below it."""
+        return self._server.url
+
+    @property
+    def project(self) -> str:
+        """Return the id of the one project there is."""
+        return self.account.project
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._server.start()
+        self._clockwork.start()
+
+    def close(self) -> None:
+        """Stop answering. The hypervisor is its maker's to close."""
+        self._clockwork.close()
+        self._server.close()
+
+    def power_off(self, id: str) -> None:
+        """Take note that a machine's own operating system has switched it off: what a hypervisor's `on_power_off` calls."""
+        self._clockwork.power_off(id)
+
+    def advance(self, seconds: float) -> None:
+        """Move the time on: everything due on the way happens in order, in the cloud and on its machines.
+
+        Raises:
+            ValueError: time does not go back.
+        """
+        self._clockwork.advance(seconds)
+
+    def reclaim(self, id: str, notice_s: float | None = None) -> None:
+        """Preempt a Spot machine: told at once, ended when the notice that it asked for and ACPI's 30 seconds have passed.
+
+        A TPU node ("tpu-NAME") is taken without a word.
+
+        Raises:
+            KeyError: there is no such machine.
+            ValueError: it is no running Spot machine.
+        """
+        with self._clockwork.lock:
+            self._clockwork.settle()
+            if id.startswith("tpu-"):
+                self._router.tpus.preempt(id)
+            else:
+                self._router.lifecycle.reclaim(self.account.machine(id), notice_s)
+            self._clockwork.settle()
+
+    def make_service_account(self, name: str) -> Identity:
+        """Make a service account; its `key_file(token_uri)` is what GOOGLE_APPLICATION_CREDENTIALS may name.
+
+        `token_uri` is `url` + "/token".
+        """
+        with self._clockwork.lock:
+            email = f"{name}@{self.project}.iam.gserviceaccount.com"
+            return self.account.identities.setdefault(email, Identity(email, self.account.new_id(), self.project))
+
+    def make_bucket(self, name: str, location: str = "US-CENTRAL1") -> Bucket:
+        """Make a bucket; its `put(name, content, made)` keeps an object."""
+        with self._clockwork.lock:
+            return self.account.buckets.setdefault(name, Bucket(name, location, self.account.timeline.now()))
+
+    def set_quota(self, code: str, value: float, regions: Sequence[str] = REGIONS) -> None:
+        """Set a limit by its metric ("NVIDIA_L4_GPUS", "GPUS_ALL_REGIONS") or GPU family ("NVIDIA_H100"), Spot by PREEMPTIBLE_.
+
+        Raises:
+            KeyError: there is no such quota.
+        """
+        with self._clockwork.lock:
+            self._router.quotas.set(code, value, regions)
+
+    def may_reach(self, source: str, id: str, port: int = 22) -> bool:
+        """Say whether the firewall lets an address connect to a machine's TCP port.
+
+        Raises:
+            KeyError: there is no such machine.
+        """
+        with self._clockwork.lock:
+            return may_reach(self.account, source, self.account.machine(id), port)
+
+    def settle(self) -> None:
+        """Let everything happen that is due."""
+        self._clockwork.settle()
+
+    def machines(self) -> list[Machine]:
+        """Return every instance there is, oldest first; one that was deleted is gone."""
+        with self._clockwork.lock:
+            self._clockwork.settle()
+            return list(self.account.machines.values())
+
+    def calls(self) -> list[Record]:
+        """Return every call of the API so far; `action` is Google's method id."""
+        return self._recorder.records()
+
+    def forget_calls(self) -> None:
+        """Forget the calls so far."""
+        self._recorder.clear()
+
+    def violations(self) -> list[Violation]:
+        """Return everything seen that must never be."""
+        with self._clockwork.lock:
+            return self._router.watch.violations()
+
+    def _answer(self, call: GoogleCall, seq: int) -> tuple[Reply, str]:
+        with self._clockwork.lock:
+            self._clockwork.settle()
+            reply = self._router.answer(call)
+            if call.action.rpartition(".")[2] not in READS:
+                self._router.watch.look(seq)
+        self._clockwork.wake()  # what the caller has seen may have made something due
+        return reply
