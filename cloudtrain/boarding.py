@@ -1,4 +1,4 @@
-"""Boarding: a machine settled, the job brought to it and started."""
+"""Boarding: a machine settled, the job brought to it and started, over a new line where the old one breaks."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +9,7 @@ from typing import Any
 from .journey import Journey
 from .leasing import arm_guest
 from .model.errors import HostUnreachableError
+from .model.instance import Instance
 from .model.lease import GuestEnd, Lease
 from .model.plain import to_plain
 from .model.run import Run, RunPhase
@@ -21,61 +22,83 @@ from .remote.guest import Guest
 from .rescuing import begin_with
 from .spending import noted
 from .stages import fetch as stored
-from .stages.execute import check_gpu, prepare, read_secrets, start
+from .stages.execute import accept_gpu, check_gpu, prepare, read_secrets, start
 from .stages.make_ready import make_ready
 from .stages.upload import choose_files, upload
+from .steadying import steadily
 
 WORTH_MEASURING_BYTES = 1_000_000
 """A smaller upload says more about the round trips than about the line."""
 
 
-def settle_in(journey: Journey, guest: Guest) -> None:
+def settle_in(journey: Journey) -> None:
     """Let a rented machine keep its own deadline, and wait until its first boot is over and its GPUs answer."""
-    instance, remote = journey.instance, journey.remote
-    if (
-        instance is None
-        or remote is None
-        or instance.guest_end is GuestEnd.NONE
-        or journey.run.phase is not RunPhase.CONNECTING
-    ):
+    instance = journey.instance
+    if instance is None or instance.guest_end is GuestEnd.NONE or journey.run.phase is not RunPhase.CONNECTING:
         return
-    if not journey.run.found_running:
-        arm_guest(instance, guest, journey.tools, journey.job)
-    make_ready(remote, _rented_gpus(journey.run), journey.tools.clock, journey.tools.tell)
+    steadily(journey, lambda _: _settle_over_this_line(journey, instance))
 
 
-def board(journey: Journey, guest: Guest, provider: Provider) -> None:
+def board(journey: Journey, provider: Provider) -> None:
     """Bring files and stored data, make the environment, see that the GPU computes, start the job.
 
-    Every step is safe to repeat.
+    Every step is safe to repeat: where the line breaks all of it is gone through again over a new one, and what has been done
+    already costs next to nothing then.
+
+    Raises:
+        HostUnreachableError: the line did not come back, or brought nothing any further, for too long.
     """
-    job, tools = journey.job, journey.tools
-    if journey.remote is None:
-        raise HostUnreachableError("there is no line to the machine")
+    steadily(journey, lambda has_broken: _board_over_this_line(journey, provider, has_broken=has_broken))
+
+
+def _settle_over_this_line(journey: Journey, instance: Instance) -> None:
+    tools, remote, guest = journey.tools, journey.remote, journey.guest
+    if remote is None or guest is None:
+        raise _no_line()
+    if not journey.run.found_running:
+        arm_guest(instance, guest, tools, journey.job)
+    make_ready(remote, _rented_gpus(journey.run), tools.clock, tools.tell)
+
+
+def _board_over_this_line(journey: Journey, provider: Provider, *, has_broken: bool) -> None:
+    job, tools, guest = journey.job, journey.tools, journey.guest
+    if journey.remote is None or guest is None:
+        raise _no_line()
     home = journey.home(journey.remote)
     journey.enter(RunPhase.UPLOADING)
     facts = dict(guest.facts())
     journey.record["machine_facts"] = facts
-    files = choose_files(job)
-    count = len(files.entries)
-    with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
-        began = tools.clock.monotonic()
-        upload(files, home / "work", journey.remote, paced(tools.tell, tools.clock, count, journey.usd_now))
-        _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
-        _carry_over(journey, home / "work", journey.remote)
+    _bring_files(journey, home / "work", journey.remote, has_broken=has_broken)
     checkpoints = _bring_stored(journey, home / "work", guest, provider)
     with journey.stage("prepare", job.framework.value):
         environment = prepare(job, home / "work", guest, tools.tell)
         journey.record["environment"] = {"python": environment.python, "packages": dict(environment.packages)}
     with journey.stage("check", job.framework.value):
-        gpus = facts.get("gpus")
-        seen, rented = len(gpus) if isinstance(gpus, list) else 0, _rented_gpus(journey.run)
-        found = check_gpu(job, environment.python, guest, rented_gpus=rented, gpus_seen=seen, tell=tools.tell)
-        journey.record["gpu_check"] = to_plain(found)
+        _check_gpus(journey, environment.python, facts, guest)
     secrets, deadline = read_secrets(job, tools.environ), _job_deadline(journey)
+    journey.job_may_run = True
     state = start(job, home, environment, secrets, deadline, guest, _notice(journey), checkpoints)
     journey.now_is(replace(journey.run, phase=RunPhase.RUNNING, started_at=state.started_at or tools.clock.now()))
     journey.write_record()
+
+
+def _bring_files(journey: Journey, work: PurePosixPath, remote: Remote, *, has_broken: bool) -> None:
+    tools, files = journey.tools, choose_files(journey.job)
+    count = len(files.entries)
+    with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
+        began = tools.clock.monotonic()
+        upload(files, work, remote, paced(tools.tell, tools.clock, count, journey.usd_now))
+        if not has_broken:  # else some of it was there already, and the time says nothing of the line
+            _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
+        _carry_over(journey, work, remote)
+
+
+def _check_gpus(journey: Journey, python: str, facts: Mapping[str, object], guest: Guest) -> None:
+    job, tools, gpus = journey.job, journey.tools, facts.get("gpus")
+    wanted = max(_rented_gpus(journey.run), job.resources.gpus)
+    found = check_gpu(job, python, guest, wanted=wanted, seen=len(gpus) if isinstance(gpus, list) else 0, tell=tools.tell)
+    journey.record["gpu_check"] = to_plain(found)
+    accept_gpu(found, job, wanted=wanted, tell=tools.tell)
 
 
 def _bring_stored(journey: Journey, work: PurePosixPath, guest: Guest, provider: Provider) -> Mapping[str, Any] | None:
@@ -135,3 +158,7 @@ def _job_deadline(journey: Journey) -> datetime | None:
     # A machine that was there before may have a longer lease than this job has money.
     own = Lease.grant(journey.job.budget, journey.instance.full_usd_per_hour or 0.0, now)
     return min(now + left - reserve, own.deadline)
+
+
+def _no_line() -> HostUnreachableError:
+    return HostUnreachableError("There is no line to the machine", "Look whether it runs: cloudtrain status")

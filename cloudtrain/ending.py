@@ -24,7 +24,6 @@ from .model.errors import (
 )
 from .model.event import Event, Note, Tell
 from .model.instance import Instance, InstanceState
-from .model.lease import GuestEnd
 from .model.plain import to_plain
 from .model.run import JobState, Outcome, RunPhase
 from .model.spec import OnFinish
@@ -35,8 +34,11 @@ from .spending import noted
 from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
 from .stages.shut_down import stop, terminate
-from .verdict import verdict_on_gone_machine, verdict_on_job
+from .verdict import lives_until, results_wait, verdict_on_gone_machine, verdict_on_job
 from .whereabouts import forget, look_for_launched, remember
+
+IMPATIENT_S = 60.0
+"""How long a broken line is tried again for the results of a run that somebody cancelled, in seconds."""
 
 _HOLDS_RESULTS = (RunPhase.UPLOADING, RunPhase.RUNNING, RunPhase.COLLECTING)
 
@@ -58,8 +60,8 @@ class Ending:
         self._let_go = True
         journey.write_record()
         lines = (
-            f"{why}{self._lives_until()}",
-            self._results_wait(),
+            f"{why}{lives_until(journey.instance)}",
+            results_wait(journey.instance, journey.job),
             f"Follow it and collect: cloudtrain attach {journey.run.id}",
         )
         journey.tools.tell(Note("\n".join(line for line in lines if line)))
@@ -89,14 +91,19 @@ class Ending:
             raise self._still_out_there(f"it is {seen.state.value} and does not answer ({error.message})")
         return self.machine_gone()
 
+    def machine_is_gone(self) -> bool:
+        """Say whether the cloud shows that the machine has ended; not where it does not answer."""
+        try:
+            return not self._provider.get(self._journey.run.instances[-1]).state.bills_compute
+        except InstanceNotFoundError:
+            return True
+        except ProviderError:
+            return False
+
     def run_unknown(self, error: RemoteError) -> None:
         """Find out why a machine that answers knows nothing of the run: it is another by now, or was emptied."""
         journey = self._journey
-        try:
-            seen = self._provider.get(journey.run.instances[-1])
-        except InstanceNotFoundError:
-            return self.machine_gone()
-        if not seen.state.bills_compute:
+        if self.machine_is_gone():
             return self.machine_gone()
         return journey.conclude(Outcome.LOST, f"The machine knows nothing of the run any more: {error.message}", None)
 
@@ -153,14 +160,17 @@ class Ending:
             self._journey.conclude(Outcome.FAILED, str(error).split("\n", 1)[0], None)
 
     def _collect(self) -> None:
-        """Bring home what there is. Only a line that stays broken lets the machine live on."""
+        """Bring home what there is. Only a line that stays broken under a job that may have run lets the machine live on."""
         journey = self._journey
         if journey.remote is None or journey.run.phase not in _HOLDS_RESULTS:
             return
         try:
             self._collect_once()
         except HostUnreachableError as error:
-            self._collect_again(error)
+            if journey.job_may_run:
+                self._collect_again(error)
+            else:
+                journey.tools.tell(Note("The line broke; the job had not started, so nothing of it is lost.", "warning"))
         except ShutdownError:
             raise  # The person insists on leaving.
         except (CloudtrainError, OSError) as error:
@@ -188,7 +198,7 @@ class Ending:
         journey = self._journey
         journey.tools.tell(Note(f"The line broke while collecting ({error.message}); reconnecting …", "warning"))
         try:
-            journey.connect(RECONNECT_FOR_S)
+            journey.connect(IMPATIENT_S if journey.run.outcome is Outcome.CANCELLED else RECONNECT_FOR_S)
             self._collect_once()
         except HostUnreachableError as again:
             if journey.run.outcome is not Outcome.CANCELLED:
@@ -245,9 +255,8 @@ class Ending:
 
     def _tell_kept(self, instance: Instance) -> None:
         price = f"${instance.full_usd_per_hour:.3f}/h" if instance.full_usd_per_hour is not None else "an unknown price"
-        self._journey.tools.tell(
-            Note(f"{instance.name} is kept at {price}.{self._lives_until()} End it: cloudtrain terminate {instance.name}")
-        )
+        kept = f"{instance.name} is kept at {price}.{lives_until(instance)}"
+        self._journey.tools.tell(Note(f"{kept} End it: cloudtrain terminate {instance.name}"))
 
     def _close(self) -> None:
         journey = self._journey
@@ -265,26 +274,12 @@ class Ending:
         except (CloudtrainError, OSError) as error:
             journey.tools.tell(Note(f"The report could not be written: {error}", "warning"))
 
-    def _lives_until(self) -> str:
-        instance = self._journey.instance
-        if instance is None or instance.deadline is None:
-            return ""
-        return f" Its machine ends by itself by {instance.deadline:%Y-%m-%d %H:%M} UTC."
-
-    def _results_wait(self) -> str:
-        """Say how long a rented machine keeps the results of a job that ended while nobody was there."""
-        instance, job = self._journey.instance, self._journey.job
-        if instance is None or instance.guest_end is GuestEnd.NONE or job.idle_timeout_s is None:
-            return ""
-        kept = "it is then switched off, its disk kept" if job.on_finish is OnFinish.STOP else "it then ends, disk included"
-        return f"When the job is over its results wait there for {job.idle_timeout_s / 60:.0f} minutes; {kept}."
-
     def _still_out_there(self, why: str) -> ShutdownError:
         journey = self._journey
         self._let_go = True
         journey.write_record()
         return ShutdownError(
-            f"The line to {journey.run.machine} is lost: {why}. It may bill.{self._lives_until()}",
+            f"The line to {journey.run.machine} is lost: {why}. It may bill.{lives_until(journey.instance)}",
             f"Go on where it broke: cloudtrain attach {journey.run.id}\n"
             f"End it now, results lost: cloudtrain terminate {journey.run.machine}",
         )

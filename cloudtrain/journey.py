@@ -116,6 +116,8 @@ class Journey:
         self.guest: Guest | None = None
         self.job_state: JobState | None = None
         self.is_ending = False
+        # Of a run that another process brought this far nobody knows whether its start was still asked for.
+        self.job_may_run = run.phase in (RunPhase.UPLOADING, RunPhase.RUNNING, RunPhase.COLLECTING)
 
     @classmethod
     def begin(cls, job: JobSpec, machine: MachineSpec, tools: Tools, continues: str = "") -> "Journey":

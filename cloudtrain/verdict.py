@@ -1,8 +1,10 @@
-"""Why a run ended, as far as the guest, the deadline and the market tell."""
+"""Why a run ended, as far as the guest, the deadline and the market tell, and what becomes of a machine that lives on."""
 
 from .journey import Journey
+from .model.instance import Instance
+from .model.lease import GuestEnd
 from .model.run import JobState, Outcome
-from .model.spec import Market
+from .model.spec import JobSpec, Market, OnFinish
 
 _ENDED_BY = {
     "request": (Outcome.CANCELLED, "The job was ended on request."),
@@ -33,6 +35,21 @@ def verdict_on_gone_machine(journey: Journey) -> Outcome:
     if journey.run.offer is not None and journey.run.offer.market is Market.SPOT:
         return Outcome.RECLAIMED
     return Outcome.LOST
+
+
+def lives_until(instance: Instance | None) -> str:
+    """Return the sentence that says when a machine ends by itself, after a space; "" where nobody knows."""
+    if instance is None or instance.deadline is None:
+        return ""
+    return f" Its machine ends by itself by {instance.deadline:%Y-%m-%d %H:%M} UTC."
+
+
+def results_wait(instance: Instance | None, job: JobSpec) -> str:
+    """Say how long a rented machine keeps the results of a job that ended while nobody was there."""
+    if instance is None or instance.guest_end is GuestEnd.NONE or job.idle_timeout_s is None:
+        return ""
+    kept = "it is then switched off, its disk kept" if job.on_finish is OnFinish.STOP else "it then ends, disk included"
+    return f"When the job is over its results wait there for {job.idle_timeout_s / 60:.0f} minutes; {kept}."
 
 
 def _outcome_at_deadline(journey: Journey) -> Outcome:

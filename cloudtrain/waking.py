@@ -11,6 +11,7 @@ from .model.errors import (
     PermissionDeniedError,
     ProviderError,
     QuotaExceededError,
+    ShutdownError,
 )
 from .model.event import Note
 from .model.instance import Instance, InstanceState
@@ -22,6 +23,9 @@ from .providers.waiting import wait_until
 from .spending import refuse_overcommitted
 from .stages.plan import SHORTEST_LEASE_S
 from .stages.provision import BOOT_TIMEOUT_S, armed
+
+LOOK_FOR_S = 10.0
+"""How long a start that was not answered is looked for, in seconds: a cloud's descriptions lag behind."""
 
 _REFUSALS = (NoCapacityError, QuotaExceededError, CredentialsError, PermissionDeniedError, NoOfferFitsError)
 """Whoever hears one of these knows that the machine is off."""
@@ -36,6 +40,7 @@ def wake(found: Instance, budget: Budget, run_id: str, provider: Provider, tools
     Raises:
         NoOfferFitsError: the dollars buy too little, or nobody knows how long they last; it stays off.
         ProviderError: it cannot be switched on.
+        ShutdownError: nobody knows whether it was.
         CloudtrainError: it came on without its deadline, and was switched off again.
     """
     if not isinstance(provider, Pausable):
@@ -53,9 +58,31 @@ def wake(found: Instance, budget: Budget, run_id: str, provider: Provider, tools
         refuse_overcommitted(tools.ledger, tools.monthly_budget(), began)
         woken = provider.start(found.ref, lease)
     except _REFUSALS:
-        books.stopped(found, began)  # as if it had never been on; after any other error a later look says what is so
+        books.stopped(found, began)  # as if it had never been on
         raise
+    except ProviderError as error:
+        seen = _on_all_the_same(found, lease, error, provider, tools)
+        if seen is None:
+            raise  # On in the books until a later look says what is so: descriptions may lag behind for longer.
+        woken = seen
     return _armed(woken, lease, provider, tools)
+
+
+def _on_all_the_same(found: Instance, lease: Lease, error: ProviderError, provider: Provider, tools: Tools) -> Instance | None:
+    """Look whether a machine came on although its cloud did not say so; None when it is off.
+
+    Raises:
+        ShutdownError: nobody knows.
+    """
+    try:
+        seen = wait_until(provider, found.ref, (InstanceState.PENDING, InstanceState.RUNNING), tools.clock, LOOK_FOR_S)
+    except ProviderError as silent:
+        raise ShutdownError(
+            f"{found.name} was told to start, and {provider.name} does not say whether it did ({error.message}). "
+            f"If so, it ends by itself by {lease.deadline:%Y-%m-%d %H:%M} UTC.",
+            f"Look in a minute: cloudtrain status\nSwitch it off: cloudtrain stop {found.name}",
+        ) from silent
+    return seen if seen is not None and seen.state.bills_compute else None
 
 
 def _armed(woken: Instance, lease: Lease, provider: Pausable, tools: Tools) -> Instance:

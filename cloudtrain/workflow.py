@@ -26,7 +26,6 @@ from .preflight import (
     refuse_checkpoints_there,
 )
 from .providers.base import Provider
-from .remote.guest import Guest
 from .rescuing import rescued
 from .stages.execute import RECONNECT_FOR_S, follow, read_secrets
 from .stages.plan import make_plan
@@ -198,27 +197,39 @@ def _have_job(journey: Journey, provider: Provider, ending: Ending, *, detach: b
         return  # Taken up again at the very end: only the machine is still to be ended.
     try:
         with journey.stage("connect", journey.instance.address if journey.instance else ""):
-            guest = journey.connect()
-            settle_in(journey, guest)
+            journey.connect()
+            settle_in(journey)
     except HostUnreachableError as error:
         if may_hold_results:
             ending.machine_silent(error)
             return
         raise
-    if journey.run.phase in (RunPhase.CONNECTING, RunPhase.UPLOADING):
-        board(journey, guest, provider)
+    if journey.run.phase in (RunPhase.CONNECTING, RunPhase.UPLOADING) and not _boarded(journey, provider, ending):
+        return
     if journey.run.outcome is not None:
         return  # Taken up again before everything was home; that is seen to on the way out.
     if detach:
         ending.let_go("The job runs detached.")
         return
-    _follow(journey, guest, ending)
+    _follow(journey, ending)
 
 
-def _follow(journey: Journey, guest: Guest, ending: Ending) -> None:
+def _boarded(journey: Journey, provider: Provider, ending: Ending) -> bool:
+    """Bring the job to the machine and start it; False when the machine was gone before that."""
+    try:
+        board(journey, provider)
+    except HostUnreachableError:
+        if not ending.machine_is_gone():
+            raise
+        ending.machine_gone()
+        return False
+    return True
+
+
+def _follow(journey: Journey, ending: Ending) -> None:
     """Carry the log here until the job ends. Ctrl-C asks once: let it go on, or end it."""
-    tools = journey.tools
-    if journey.remote is None:
+    tools, guest = journey.tools, journey.guest
+    if journey.remote is None or guest is None:
         raise HostUnreachableError("there is no line to the machine")
     home, log = journey.home(journey.remote), journey.run.folder / "job.log"
     try:

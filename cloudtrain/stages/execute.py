@@ -37,32 +37,34 @@ def prepare(job: JobSpec, work: PurePosixPath, guest: Guest, tell: Tell) -> Envi
     return guest.prepare(work, job.framework.value, job.requirements, lambda text: tell(Note(text, "detail")))
 
 
-def check_gpu(job: JobSpec, python: str, guest: Guest, *, rented_gpus: int, gpus_seen: int, tell: Tell) -> GpuCheck | None:
-    """Compute on the GPU before the paid part. None when there is nothing to compute on or with.
+def check_gpu(job: JobSpec, python: str, guest: Guest, *, wanted: int, seen: int, tell: Tell) -> GpuCheck | None:
+    """Compute on the GPU before the paid part, and return what came of it. None when there is nothing to compute on or with.
 
-    `rented_gpus` is how many GPUs are paid for; with none, a machine that computes on its CPU is told of and accepted.
-    `gpus_seen` is how many the machine's driver shows: with none seen and none wanted, importing a framework only to hear
-    so would cost seconds.
-
-    Raises:
-        SetupError: GPUs are paid for, or asked for by the job, and the framework falls back to the CPU.
+    `wanted` is how many GPUs there are to be. `seen` is how many the machine's driver shows: with none seen and none wanted,
+    importing a framework only to hear so would cost seconds.
     """
     if job.framework is Framework.NONE:
         return None
-    wanted = max(rented_gpus, job.resources.gpus)
-    if not wanted and not gpus_seen:
+    if not wanted and not seen:
         tell(Note("This machine shows no NVIDIA GPU: the job runs on the CPU."))
         return None
-    found = guest.gpu_check(python, job.framework.value, wanted)
-    if found.ok:
-        return found
+    return guest.gpu_check(python, job.framework.value, wanted)
+
+
+def accept_gpu(found: GpuCheck | None, job: JobSpec, *, wanted: int, tell: Tell) -> None:
+    """Go on with what the check found; where no GPU is wanted, a job that runs on the CPU is told of and accepted.
+
+    Raises:
+        SetupError: GPUs are wanted, and the framework falls back to the CPU.
+    """
+    if found is None or found.ok:
+        return
     if wanted:
         raise SetupError(
             f"{job.framework.value} does not compute on the GPU: {found.reason}",
             "The job was not started. Choose a machine whose driver and GPU the framework supports: cloudtrain offers",
         )
     tell(Note(f"No GPU is used: {found.reason}. The job runs on the CPU."))
-    return found
 
 
 def start(

@@ -22,12 +22,12 @@ def terminate(instance: Instance, provider: Provider, clock: Clock, tell: Tell) 
     Raises:
         ShutdownError: it is not confirmed; says what may still bill and what to type.
     """
-    _insist(lambda: provider.terminate(instance.ref), "terminate", instance, clock)
+    _insist(lambda: provider.terminate(instance.ref), "terminate", instance, provider, clock)
     seen = _look(instance, (InstanceState.TERMINATED,), "terminate", provider, clock)
     if seen is not None and seen.state is not InstanceState.TERMINATED:
         raise _unconfirmed(instance, f"it is still {seen.state.value}", "terminate")
     # Some of what was made beside it a cloud lets go of only now.
-    _insist(lambda: provider.terminate(instance.ref), "terminate", instance, clock)
+    _insist(lambda: provider.terminate(instance.ref), "terminate", instance, provider, clock)
     tell(Note(f"{instance.name} ({instance.ref.id}) is terminated; nothing of it bills."))
 
 
@@ -44,7 +44,7 @@ def stop(instance: Instance, provider: Provider, clock: Clock, tell: Tell) -> In
             f"{provider.name} cannot stop a machine and keep its disk",
             f"End it instead, disk included: cloudtrain terminate {instance.name}",
         )
-    _insist(lambda: provider.stop(instance.ref), "stop", instance, clock)
+    _insist(lambda: provider.stop(instance.ref), "stop", instance, provider, clock)
     seen = _look(instance, (InstanceState.STOPPED, InstanceState.TERMINATED), "stop", provider, clock)
     if seen is None:
         raise InstanceNotFoundError(f"{instance.name} ({instance.ref.id}) was gone before it could be stopped")
@@ -58,18 +58,27 @@ def _residual(instance: Instance) -> float:
     return instance.usd_per_month_stopped if instance.state is InstanceState.STOPPED else 0.0
 
 
-def _insist(act: Callable[[], None], verb: str, instance: Instance, clock: Clock) -> None:
+def _insist(act: Callable[[], None], verb: str, instance: Instance, provider: Provider, clock: Clock) -> None:
     """Ask again while the cloud fails: giving up here is what leaves a bill."""
     for attempt in range(1, TRIES + 1):
         try:
             act()
             return
-        except InstanceNotFoundError:
-            raise
         except ProviderError as error:
+            if isinstance(error, InstanceNotFoundError) and _is_gone(instance, provider):
+                raise
             if attempt == TRIES:
                 raise _unconfirmed(instance, error.message, verb) from error
             clock.sleep(2.0**attempt)
+
+
+def _is_gone(instance: Instance, provider: Provider) -> bool:
+    """Say whether the cloud knows the machine no more when it is asked for the machine itself."""
+    try:
+        provider.get(instance.ref)
+    except ProviderError as error:
+        return isinstance(error, InstanceNotFoundError)
+    return False
 
 
 def _look(

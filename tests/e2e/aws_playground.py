@@ -1,5 +1,9 @@
-"""People at their laptops, and a pretend AWS with real SSH hosts: real processes, the real SDK over HTTP, nothing patched."""
+"""People at their laptops, and a pretend AWS with real SSH hosts: real processes, the real SDK over HTTP, nothing patched.
 
+What is typed and waited for is forked from a process that has everything imported; what is looked at while it runs is not.
+"""
+
+import io
 import json
 import os
 import queue
@@ -10,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,12 +26,14 @@ from cloudtrain.testing.playground.aws.account import Machine
 from cloudtrain.testing.playground.control import PREFIX
 from cloudtrain.testing.playground.hypervisor import open_hypervisor
 
+from ..aws.killing import AS_IT_IS, Helper, Typed
+
 TIMEOUT_S = 180
 """How long one command may take: ten times what the slowest takes on an idle computer."""
 
 AT_ONCE = 4
 
-JOB = "name: small\nframework: none\ncommand: python3 train.py\noutputs: [results/]\nbudget: 2\nresume: {resume}\n"
+JOB = "name: small\nframework: {framework}\ncommand: python3 train.py\noutputs: [results/]\nbudget: 2\nresume: {resume}\n"
 
 MACHINE = "provider: aws\nregions: [us-east-1]\ninstance_types: [{types}]\nmarket: {market}\ndisk_gb: 100\n"
 
@@ -43,8 +50,8 @@ def wait_at_gate():
 class Playground:
     """The pretend cloud and what its machines run on."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, helper: Helper, kind: str) -> None:
+        self.folder, self.helper = folder, helper
         # The path of a control socket may not be long.
         self.short = Path(tempfile.mkdtemp(prefix="ct-"))
         self.hypervisor = open_hypervisor(folder / "hosts", lambda id: self.cloud.power_off(id), kind=kind)
@@ -104,11 +111,15 @@ class Playground:
 
     def break_line(self, id: str) -> None:
         """Cut a machine's line, end what was open on it, and mend it."""
-        self.hypervisor.cut_network(id)
+        self.cut_line(id)
+        self.hypervisor.mend_network(id)
+
+    def cut_line(self, id: str) -> None:
+        """End what is open on a machine's line, so that whoever is at the other end knows, and let nobody in any more."""
         if self.hypervisor.kind == "namespace":
             sessions = f'[ "$(hostname)" = {id} ] && pkill -KILL -f "^sshd: ubuntu"'
             self.hypervisor.run_in(id, ["sh", "-c", sessions])
-        self.hypervisor.mend_network(id)
+        self.hypervisor.cut_network(id)
 
 
 class Person:
@@ -130,27 +141,20 @@ class Person:
             **playground.exports(),
         }
 
-    def has_job(self, script: str, *, resume: bool = False, **files: str | bytes) -> None:
+    def has_job(
+        self, script: str, *, resume: bool = False, framework: str = "none", requirements: str = "", **files: str | bytes
+    ) -> None:
         """Write a job into the folder: `train.py`, and what else it needs."""
-        (self.job / "cloudtrain.yaml").write_text(JOB.format(resume=str(resume).lower()))
+        wants = f"requirements: {requirements}\n" if requirements else ""
+        (self.job / "cloudtrain.yaml").write_text(JOB.format(framework=framework, resume=str(resume).lower()) + wants)
         (self.job / "train.py").write_text(GATE + "import pathlib\nout = pathlib.Path('results')\n" + script)
         for name, content in files.items():
             (self.job / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def type(self, *words: str, exit_code: int = 0) -> "subprocess.CompletedProcess[str]":
+    def type(self, *words: str, exit_code: int = 0) -> Typed:
         """Type a command and see it end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cloudtrain", *words],
-            cwd=self.job,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT_S,
-        )
-        assert done.returncode == exit_code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
+        done = self.playground.helper.begin(words, self.environ, self.job, ahead_s=AS_IT_IS).wait()
+        assert done.status == exit_code, f"{words}: {done.status}\n{done.stdout}\n{done.stderr}"
         return done
 
     @contextmanager
@@ -218,6 +222,10 @@ class Typing:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(TIMEOUT_S)
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
     def end(self, exit_code: int = 0, *or_code: int) -> list[dict[str, Any]]:
         """Wait for its end with one of these codes; return every event."""
         self._process.wait(TIMEOUT_S)
@@ -228,6 +236,11 @@ class Typing:
         assert "Traceback" not in errors
         return self.seen
 
+    @property
+    def errors(self) -> str:
+        """Return what it said on standard error."""
+        return self._errors.read_text()
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -236,9 +249,9 @@ class Typing:
 
 
 @contextmanager
-def open_playground(folder: Path, kind: str = "auto") -> Iterator[Playground]:
+def open_playground(folder: Path, helper: Helper, kind: str = "auto") -> Iterator[Playground]:
     """Start a cloud; see at the end that nothing was ever seen in it that must never be."""
-    playground = Playground(folder, kind)
+    playground = Playground(folder, helper, kind)
     try:
         with playground.cloud:
             yield playground
@@ -266,3 +279,15 @@ def together(playground: Playground, *stories: Callable[[Playground], None]) -> 
 def record(folder: Path) -> str:
     """Return a run's `run.json`."""
     return (folder / "run.json").read_text()
+
+
+def wheel_of(name: str, version: str, source: str) -> bytes:
+    """Return a package of one module, as pip installs it."""
+    about = f"{name}-{version}.dist-info"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as wheel:
+        wheel.writestr(f"{name}.py", source)
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    return packed.getvalue()

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from cloudtrain.model.errors import RunFailedError
 from cloudtrain.model.event import Event, StageStarted
 from cloudtrain.wiring import open_tools
 
-from .aws_playground import Playground, open_playground, together
+from ..aws.killing import Helper
+from .aws_playground import Playground, open_playground, together, wheel_of
 
 DONE = "out.mkdir(exist_ok=True)\n(out / 'metrics.jsonl').write_text('{\"epoch\": 0, \"loss\": 1}\\n')\nprint('epoch 0')\n"
 FAILED = DONE + "raise SystemExit(9)\n"
@@ -27,18 +29,25 @@ WAITS = "out.mkdir(exist_ok=True)\nwait_at_gate()\n" + DONE
 
 
 @pytest.fixture(scope="module")
-def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+def playground(tmp_path_factory: pytest.TempPathFactory, helper: Helper) -> Iterator[Playground]:
     kind = os.environ.get("CLOUDTRAIN_PLAYGROUND_HOSTS", "auto")
-    with open_playground(tmp_path_factory.mktemp("aws"), kind) as playground:
+    with open_playground(tmp_path_factory.mktemp("aws"), helper, kind) as playground:
         yield playground
 
 
 def test_jobs_from_the_command_line_to_their_end(playground: Playground) -> None:
-    together(playground, a_job_is_trained, a_job_fails, the_setup_fails, a_machine_by_its_name)
+    together(playground, a_machine_by_its_name, a_job_is_trained, a_job_fails, the_setup_fails, the_gpu_does_not_compute)
 
 
 def test_lines_that_break_and_laptops_that_die(playground: Playground) -> None:
-    together(playground, the_line_is_lost_and_comes_back, the_upload_breaks, the_laptop_dies_and_another_goes_on, spot_goes_on)
+    together(
+        playground,
+        spot_goes_on,
+        the_upload_breaks,
+        the_laptop_dies_and_another_goes_on,
+        the_line_is_lost_and_comes_back,
+        somebody_gives_up_while_the_upload_reconnects,
+    )
 
 
 def test_the_machine_ends_by_its_own_deadline_when_the_laptop_never_comes_back(playground: Playground) -> None:
@@ -138,8 +147,8 @@ def a_job_fails(playground: Playground) -> None:
     person.has_job(FAILED)
     with person.typing("train", person.name) as typing:
         events = typing.end(exit_code=5)
-    stages = [event["stage"] for event in events if event["event"] == "stage-ended"]
-    assert stages == ["provision", "connect", "upload", "prepare", "check", "run", "collect", "shut down"]
+    ended = [event["stage"] for event in events if event["event"] == "stage-ended"]
+    assert stages(events) == ended == ["provision", "connect", "upload", "prepare", "check", "run", "collect", "shut down"]
     assert any(event["event"] == "log" and "epoch 0" in event["text"] for event in events)
     assert events[-1]["run"]["outcome"] == "job-failed"
     assert (events[-1]["run"]["exit_code"], events[-1]["run"]["phase"]) == (9, "closed")
@@ -149,14 +158,58 @@ def a_job_fails(playground: Playground) -> None:
 
 def the_setup_fails(playground: Playground) -> None:
     person = playground.person("unmade")
-    person.has_job(DONE, **{"requirements.txt": "--no-index\nno-such-package==1.0\n"})
-    with (person.job / "cloudtrain.yaml").open("a") as job:
-        job.write("requirements: requirements.txt\n")
-    failed = person.type("train", person.name, exit_code=4)
-    assert "The environment could not be made" in failed.stderr
-    assert "(The machine was ended.)" in failed.stderr
-    assert person.outcome()["outcome"] == "failed"
+    person.has_job(DONE, requirements="requirements.txt", **{"requirements.txt": "--no-index\nno-such-package==1.0\n"})
+    with person.typing("train", person.name) as typing:
+        events = typing.end(4)
+    assert stages(events) == ["provision", "connect", "upload", "prepare", "collect", "shut down"]
+    error = typing.errors
+    assert "The environment could not be made: " in error
+    assert "requirements.txt (exit code 1) (The machine was ended.)" in error
+    assert "No matching distribution found for no-such-package==1.0" in error
+    written = person.outcome()
+    assert (written["outcome"], written["phase"], written["exit_code"]) == ("failed", "closed", None)
+    assert written["reason"] in error
     person.left_nothing()
+
+
+def the_gpu_does_not_compute(playground: Playground) -> None:
+    """A framework that installs, imports and sees no GPU, on a machine whose driver shows one that is paid for."""
+    person = playground.person("fallback")
+    wheel = {"torch-9.9-py3-none-any.whl": wheel_of("torch", "9.9", TORCH_WITHOUT_GPU)}
+    person.has_job(
+        DONE,
+        framework="pytorch",
+        requirements="requirements.txt",
+        **{"requirements.txt": f"--no-index\n./{next(iter(wheel))}\n"},
+        **wheel,
+    )
+    with person.typing("train", person.name) as typing:
+        events = typing.end(4)
+    assert stages(events) == ["provision", "connect", "upload", "prepare", "check", "collect", "shut down"]
+    error = typing.errors
+    reason = "no GPU is visible to torch 9.9 (nvidia-smi shows 1, Tesla T4"
+    assert f"pytorch does not compute on the GPU: {reason}" in error
+    assert "(The machine was ended.)" in error
+    assert "The job was not started. Choose a machine whose driver and GPU the framework supports: cloudtrain offers" in error
+    written = person.outcome()
+    assert (written["outcome"], written["phase"], written["gpu_check"]["ok"]) == ("failed", "closed", False)
+    assert written["gpu_check"]["reason"].startswith(reason)
+    assert written["environment"]["packages"]["torch"] == "9.9"
+    assert not (person.runs()[-1] / "results").exists()
+    person.left_nothing()
+
+
+TORCH_WITHOUT_GPU = """
+__version__ = "9.9"
+class version:
+    cuda = "12.9"
+class cuda:
+    is_available = staticmethod(lambda: False)
+"""
+
+
+def stages(events: list[dict[str, Any]]) -> list[str]:
+    return [event["stage"] for event in events if event["event"] == "stage-started"]
 
 
 def a_machine_by_its_name(playground: Playground) -> None:
@@ -200,16 +253,47 @@ def the_line_is_lost_and_comes_back(playground: Playground) -> None:
 
 def the_upload_breaks(playground: Playground) -> None:
     person = playground.person("broken")
-    person.has_job(DONE, **{"data.bin": b""})
-    os.truncate(person.job / "data.bin", 1 << 30)  # seconds, on any line
-    with person.typing("train", person.name) as typing:
-        typing.until(lambda event: event["event"] == "progress" and event["stage"] == "upload")
-        playground.break_line(person.machine().id)
-        # With namespaces every connection breaks; on loopback another one of the same upload may go on.
-        events = typing.end(4, *([0] if playground.hypervisor.kind == "loopback" else []))
-    has_run = "run" in {event.get("stage") for event in events}
-    assert person.outcome()["outcome"] == ("succeeded" if has_run else "failed")
-    person.left_nothing()
+    for size in LARGE:
+        person.has_job("print('arrived', pathlib.Path('data.bin').stat().st_size)\n" + DONE, **{"data.bin": os.urandom(size)})
+        with person.typing("train", person.name, "--yes") as typing:
+            typing.until(travels)
+            playground.break_line(person.machine().id)
+            events = typing.end()
+        assert f"arrived {size}" in "".join(event["text"] for event in events if event["event"] == "log")
+        assert events[-1]["run"]["outcome"] == "succeeded"
+        person.left_nothing()
+        if stages(events).count("upload") == 2:
+            break  # else this computer was busy, and all had arrived when the line broke
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    if playground.hypervisor.kind == "namespace":  # on loopback another connection of the same upload may go on
+        assert [note for note in notes if "what has arrived stays there" in note and "the machine has cost $" in note]
+        assert [note for note in notes if note.startswith("Reconnected after")]
+        assert stages(events).count("upload") == 2
+
+
+def somebody_gives_up_while_the_upload_reconnects(playground: Playground) -> None:
+    person = playground.person("hasty")
+    for size in LARGE:
+        person.has_job(WAITS, **{"data.bin": os.urandom(size)})
+        with person.typing("train", person.name, "--yes", "--on-interrupt", "shut-down") as typing:
+            typing.until(travels)
+            playground.cut_line(person.machine().id)
+            typing.until(lambda event: event["event"] == "note" and "Reconnecting" in event["text"])
+            typing.interrupt()
+            events = typing.end(130)
+        assert (events[-1]["run"]["outcome"], events[-1]["run"]["phase"]) == ("cancelled", "closed")
+        person.left_nothing()
+        if "run" not in stages(events):
+            return  # else this computer was busy, and the job had started when the line broke
+    assert "run" not in stages(events)
+
+
+def travels(event: dict[str, Any]) -> bool:
+    return event["event"] == "progress" and event["stage"] == "upload"
+
+
+LARGE = (64 << 20, 512 << 20)
+"""Bytes that take a moment on this computer's own line, and so many that they take it when it is busy."""
 
 
 def the_laptop_dies_and_another_goes_on(playground: Playground) -> None:

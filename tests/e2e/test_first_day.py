@@ -1,4 +1,4 @@
-"""A newcomer's first day, typed into a real shell's place: real processes, a fresh state folder, nothing patched."""
+"""A newcomer's first day, typed into a real shell's place: processes of their own, a fresh state folder, nothing patched."""
 
 import json
 import os
@@ -8,32 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from ..aws.killing import AS_IT_IS, Helper, Typed
+
 
 class Shell:
     """A person's folder and their `cloudtrain`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, helper: Helper) -> None:
         self.folder = folder
-        self._environ = os.environ | {"CLOUDTRAIN_HOME": str(folder / "home"), "NO_COLOR": "1"}
+        self.environ = {**os.environ, "CLOUDTRAIN_HOME": str(folder.parent / "home"), "NO_COLOR": "1"}
+        self._helper = helper
 
-    def type(self, *words: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "cloudtrain", *words],
-            cwd=self.folder,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == exit_code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
+    def type(self, *words: str, exit_code: int = 0) -> Typed:
+        done = self._helper.begin(words, self.environ, self.folder, ahead_s=AS_IT_IS).wait()
+        assert done.status == exit_code, f"{words}: {done.status}\n{done.stdout}\n{done.stderr}"
         return done
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path, helper: Helper) -> Shell:
+    tmp_path = tmp_path / "job"
+    tmp_path.mkdir()
     (tmp_path / "cloudtrain.yaml").write_text("name: first\ncommand: python3 train.py\noutputs: [results/]\n")
     (tmp_path / "train.py").write_text(
         "import json, os, pathlib\n"
@@ -44,7 +39,7 @@ def shell(tmp_path: Path) -> Shell:
         "        file.write(json.dumps({'epoch': epoch, 'loss': 1 / (epoch + 1)}) + '\\n')\n"
         "print('sample', os.environ.get('CLOUDTRAIN_SAMPLE'))\n"
     )
-    return Shell(tmp_path)
+    return Shell(tmp_path, helper)
 
 
 @pytest.mark.parametrize("machine", ["local", "memory"])
@@ -121,7 +116,7 @@ def test_prices_plans_and_checks_need_no_account(shell: Shell) -> None:
 
 def test_closed_streams_are_no_error(shell: Shell) -> None:
     command = f"exec {sys.executable} -m cloudtrain train local -- true >&- 2>&-"
-    done = subprocess.run(["sh", "-c", command], cwd=shell.folder, env=shell._environ, check=False, timeout=120)
+    done = subprocess.run(["sh", "-c", command], cwd=shell.folder, env=shell.environ, check=False, timeout=120)
     assert done.returncode == 0
     (run,) = (shell.folder / "runs").iterdir()
     assert json.loads((run / "run.json").read_text())["outcome"] == "succeeded"

@@ -7,9 +7,15 @@ import pytest
 
 from cloudtrain import machines, workflow
 from cloudtrain.journey import Tools
-from cloudtrain.model.errors import CloudtrainError, NoCapacityError, NoOfferFitsError, ProviderUnavailableError
+from cloudtrain.model.errors import (
+    CloudtrainError,
+    NoCapacityError,
+    NoOfferFitsError,
+    ProviderUnavailableError,
+    ShutdownError,
+)
 from cloudtrain.model.event import StageStarted
-from cloudtrain.model.instance import Instance, InstanceState, LaunchOrder
+from cloudtrain.model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
 from cloudtrain.model.lease import Lease
 from cloudtrain.model.money import ChargeKind
 from cloudtrain.model.run import Outcome
@@ -88,3 +94,30 @@ def test_a_run_on_it_gets_what_the_month_leaves_and_pays_from_when_it_came_on(wo
     (charge,) = [charge for charge in world.ledger.spend.entries(run=run.id) if charge.kind is ChargeKind.COMPUTE]
     assert charge.deadline is not None
     assert charge.deadline <= charge.began_at + timedelta(hours=10)  # $0.10/h
+
+
+def test_one_that_came_on_although_nobody_said_so_is_used(world: World, off: Instance) -> None:
+    world.provider.fail_next("start", ProviderUnavailableError("no answer"), after=True)
+    started = machines.start(MACHINE, world.tools)
+    assert started.state is InstanceState.RUNNING
+    assert computing(world) == [("", False), ("", True)]
+
+
+def test_where_nobody_can_look_whether_it_came_on_it_may_bill(
+    world: World, off: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = world.provider.start
+
+    def start_and_fall_silent(ref: InstanceRef, lease: Lease) -> Instance:
+        start(ref, lease)
+        monkeypatch.setattr(world.provider, "get", silent)
+        raise ProviderUnavailableError("no answer")
+
+    def silent(ref: InstanceRef) -> Instance:
+        raise ProviderUnavailableError("away")
+
+    monkeypatch.setattr(world.provider, "start", start_and_fall_silent)
+    with pytest.raises(ShutdownError, match="ends by itself by") as failed:
+        machines.start(MACHINE, world.tools)
+    assert "cloudtrain stop cloudy" in failed.value.hint
+    assert computing(world) == [("", False), ("", True)]

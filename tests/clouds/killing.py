@@ -1,8 +1,8 @@
 """`cloudtrain` as processes that can be killed. One helper has everything imported and forks a child for each command.
 
 Run as a program this file is the helper: it reads orders as JSON lines from standard input, and answers with a line when a
-child has begun and one when it has ended. Nothing of the product is changed in a child but two things: time (sleeping moves
-the clock instead of waiting) and the SDK's descriptions of its services, which all children share.
+child has begun and one when it has ended. Nothing of the product is changed in a child but two things: the SDK's descriptions
+of its services, which all children share, and time where that is asked for (sleeping moves the clock instead of waiting).
 """
 
 import gc
@@ -24,6 +24,14 @@ from typing import Any
 
 PATIENCE_S = 120.0
 """How long a child may take before the test gives up on it."""
+
+AS_IT_IS = -2.0
+"""For `ahead_s`: this computer's own clock, and nothing patched."""
+
+HURRIED = -1.0
+"""For `ahead_s`: this computer's own clock, and pauses that are short, for commands that really wait for somebody."""
+
+_SHORT_PAUSE_S = 0.05
 
 
 @dataclass
@@ -73,6 +81,7 @@ class Helper:
     def __init__(self) -> None:
         self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._typed: list[Typed] = []
+        self._lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -88,17 +97,19 @@ class Helper:
         self._process.stdout.close()
 
     def begin(self, words: Sequence[str], environ: Mapping[str, str], folder: Path, *, ahead_s: float = 0.0) -> Typed:
-        """Type a command in a folder, by a clock that is so many seconds ahead.
+        """Type a command in a folder, by a clock that is so many seconds ahead, or `HURRIED`, or `AS_IT_IS`.
 
-        A negative `ahead_s` is this computer's own clock, for commands that must really wait for somebody.
+        Whatever it prints is kept beside the folder.
         """
-        number = len(self._typed)
-        typed = Typed(tuple(words), str(folder / f"typed-{number}"))
-        self._typed.append(typed)
+        with self._lock:
+            number = len(self._typed)
+            typed = Typed(tuple(words), str(folder.parent / f"typed-{number}"))
+            self._typed.append(typed)
         order = {"number": number, "words": list(words), "environ": dict(environ), "folder": str(folder), "ahead_s": ahead_s}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**order, "files": typed.files}) + "\n")
-        self._process.stdin.flush()
+        with self._lock:
+            self._process.stdin.write(json.dumps({**order, "files": typed.files}) + "\n")
+            self._process.stdin.flush()
         return typed
 
     def _read(self) -> None:
@@ -161,7 +172,9 @@ def _be_the_command(order: dict[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(order["environ"])
         os.chdir(order["folder"])
-        if order["ahead_s"] >= 0:
+        if order["ahead_s"] == HURRIED:
+            _hurry()
+        elif order["ahead_s"] != AS_IT_IS:
             _set_clock(order["ahead_s"])
         from cloudtrain.cli.main import main
 
@@ -185,6 +198,13 @@ def _set_clock(ahead_s: float) -> None:
     SystemClock.now = lambda self: datetime.now(UTC) + timedelta(seconds=lead[0])
     SystemClock.monotonic = lambda self: time.monotonic() + lead[0]
     SystemClock.sleep = lambda self, seconds: lead.__setitem__(0, lead[0] + seconds)
+
+
+def _hurry() -> None:
+    """Let the command pause for moments only; what it asks about changes by being looked at."""
+    from cloudtrain.clock import SystemClock
+
+    SystemClock.sleep = lambda self, seconds: time.sleep(min(seconds, _SHORT_PAUSE_S))
 
 
 def _warm_up() -> None:

@@ -10,25 +10,21 @@ each code of the table meet each call.
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cloudtrain import machines
 from cloudtrain.config.machine import load_machine
 from cloudtrain.journey import Tools
-from cloudtrain.model.errors import CloudtrainError, ExitCode, InstanceNotFoundError, NotFoundError
+from cloudtrain.model.errors import CloudtrainError, ExitCode
 from cloudtrain.model.instance import InstanceState
-from cloudtrain.model.lease import Lease
 from cloudtrain.model.plan import Plan
 from cloudtrain.providers.aws.translate import MEANINGS, Retry
 from cloudtrain.stages.plan import make_plan
 from cloudtrain.stages.provision import Buyer, launch_first, provision
-from cloudtrain.whereabouts import existing
 
-from .conftest import DAY_S, LATER_S, Person, World
+from .conftest import DAY_S, Person, World
 
 WHOLE = os.environ.get("CLOUDTRAIN_FAULT_MATRIX") == "all"
 UNKNOWN = "BrandNewTrouble"
@@ -153,98 +149,6 @@ def test_a_launch_whose_machine_nobody_can_look_for_says_that_it_may_bill(world:
     assert "a machine may have been made" in error.message.lower()
     assert len(world.alive()) == 1
     put_right(world, alice, "nobody can look", error)
-
-
-def extend(tools: Tools) -> None:
-    """Move the machine's deadline in the cloud by an hour."""
-    _, instance, provider = existing("aws-t3", tools)
-    assert instance.deadline is not None
-    lease = Lease(instance.deadline + timedelta(hours=1), 0.1)
-    provider.extend(instance.ref, lease)
-    assert provider.get(instance.ref).deadline == lease.deadline
-
-
-# What exists: each verb, the calls by which it changes something, and what it is to bring about.
-VERBS: dict[str, tuple[Callable[[Tools], object], tuple[str, ...], str]] = {
-    "stop": (lambda tools: machines.stop("aws-t3", tools), ("ec2:StopInstances", "scheduler:DeleteSchedule"), "stopped"),
-    "terminate": (
-        lambda tools: machines.terminate("aws-t3", tools),
-        ("ec2:TerminateInstances", "scheduler:DeleteSchedule", "ec2:DeleteSecurityGroup"),
-        "terminated",
-    ),
-    "extend": (
-        # In the cloud alone: the machine is only written down, and cannot be told.
-        lambda tools: extend(tools),
-        ("ec2:CreateTags", "scheduler:UpdateSchedule"),
-        "running",
-    ),
-    "resize": (
-        lambda tools: machines.resize("aws-t3", "t3.xlarge", tools),
-        ("ec2:StopInstances", "ec2:ModifyInstanceAttribute", "ec2:CreateTags"),
-        "stopped",
-    ),
-}
-CASES = [(verb, call) for verb, (_, calls, _) in VERBS.items() for call in (*calls, "ec2:DescribeInstances")]
-
-
-def tried(person: Person, verb: str) -> CloudtrainError | None:
-    with person.tools(LATER_S) as tools:
-        try:
-            VERBS[verb][0](tools)
-        except CloudtrainError as error:
-            return error
-    return None
-
-
-@pytest.fixture
-def running(world: World, alice: Person) -> Person:
-    alice.start()
-    alice.status()
-    assert alice.status().machines[0].instance.state is InstanceState.RUNNING
-    return alice
-
-
-def the_state(world: World) -> str:
-    (machine,) = world.aws.machines()
-    return machine.state
-
-
-@pytest.mark.parametrize(("verb", "call"), CASES)
-def test_a_verb_gets_over_trouble_of_the_moment(world: World, running: Person, verb: str, call: str) -> None:
-    service, _, action = call.partition(":")
-    for fault in ("throttled", "reset before", "reset after") if verb == "extend" else ("reset after",):
-        world.aws.faults.add(service, action, **MOMENTS[fault])
-        assert tried(running, verb) is None
-    assert the_state(world) == VERBS[verb][2]
-    put_right(world, running, f"{verb} {call}", None if world.alive() else InstanceNotFoundError("gone"))
-
-
-@pytest.mark.parametrize("code", ["UnauthorizedOperation", "Unavailable", UNKNOWN] if WHOLE else ["Unavailable"])
-@pytest.mark.parametrize(("verb", "call"), CASES)
-def test_a_verb_that_is_refused_for_good_says_so_and_is_done_the_next_time(
-    world: World, running: Person, verb: str, call: str, code: str
-) -> None:
-    service, _, action = call.partition(":")
-    world.aws.faults.add(service, action, code=code, times=None)
-    error = tried(running, verb)
-    assert error is not None
-    assert error.exit_code in (ExitCode.NOTHING_SPENT, ExitCode.MAY_STILL_BILL)
-    if verb in ("stop", "terminate") and call != "ec2:DescribeInstances":
-        assert error.exit_code is ExitCode.MAY_STILL_BILL
-        assert f"cloudtrain {verb} aws-t3" in error.hint
-    world.aws.faults.clear()
-    assert isinstance(tried(running, verb), NotFoundError | None)
-    assert the_state(world) == VERBS[verb][2]
-    put_right(world, running, f"{verb} {call} {code}", None if world.alive() else InstanceNotFoundError("gone"))
-
-
-@pytest.mark.parametrize("code", ["RequestLimitExceeded", "UnauthorizedOperation", UNKNOWN])
-def test_a_look_that_is_refused_in_one_region_is_never_an_empty_one(world: World, running: Person, code: str) -> None:
-    world.aws.faults.add("ec2", "DescribeInstances", code=code, times=None)
-    status = running.status()
-    assert [finding.subject for finding in status.silent] == ["aws"]
-    world.aws.faults.clear()
-    assert len(running.status().machines) == 1
 
 
 # The walk down the plan, as a person sees it.

@@ -1,19 +1,15 @@
-"""People with `cloudtrain`, and a pretend AWS whose machines are only written down."""
+"""People with `cloudtrain`, and a pretend cloud whose machines are only written down, or are SSH hosts on this computer."""
 
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import yaml
-from botocore.loaders import Loader, create_loader
 
 from cloudtrain import machines, overview, sweeping, wiring
 from cloudtrain.clock import SystemClock
@@ -23,27 +19,25 @@ from cloudtrain.ledger.ledger import Ledger
 from cloudtrain.model.event import Event, Note
 from cloudtrain.model.instance import Instance, InstanceRef, Leftover
 from cloudtrain.model.spec import Budget, MachineSpec
-from cloudtrain.providers.aws import schedule
-from cloudtrain.providers.aws.account import Account
 from cloudtrain.providers.aws.clients import Clients
-from cloudtrain.providers.aws.keys import KeyShelf
-from cloudtrain.providers.aws.provider import AwsProvider
-from cloudtrain.providers.base import ProviderSettings
+from cloudtrain.providers.base import Provider, ProviderSettings
 from cloudtrain.testing.playground.aws import AwsCloud
-from cloudtrain.testing.playground.aws.moto_app import ACCOUNT, REGIONS
 from cloudtrain.testing.playground.faults import When
 from cloudtrain.testing.playground.hypervisor import LocalHypervisor, open_hypervisor
 from cloudtrain.testing.playground.machine import Booted, MachineOrder
 
+from . import aws, gcp
 from .killing import Helper, Typed
+from .pretend import Pretend, deadline_in
+
+OPENED: Mapping[str, Callable[..., AbstractContextManager[Pretend]]] = {"aws": aws.opened, "gcp": gcp.opened}
+"""How each cloud is opened. A test names those that it is for: `@pytest.mark.parametrize("world", [...], indirect=True)`."""
 
 LATER_S = 300.0
 """When a person looks after a command was killed: what was just made is known everywhere by then."""
 
 DAY_S = 25 * 3600.0
 """Longer than the lease of every order here: then even an order that nobody heard of again is closed."""
-
-DEADLINE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/cloudtrain-deadline"
 
 
 class AheadClock:
@@ -106,14 +100,6 @@ class Hosts(Notebook):
         return self._real.boot(order)
 
 
-def deadline_in(user_data: bytes) -> datetime | None:
-    """Return the deadline that user data arms before anything else, or None."""
-    argv = (yaml.safe_load(user_data) or {}).get("bootcmd", [[]])[0]
-    if len(argv) != 8 or "shutdown -h" not in argv[7] or argv[6] != "poweroff":
-        return None
-    return datetime.fromtimestamp(int(argv[4]), UTC)
-
-
 @dataclass
 class Person:
     """Somebody at a computer of their own: commands as processes of their own, or the same done here, which is faster."""
@@ -121,7 +107,7 @@ class Person:
     folder: Path
     helper: Helper
     environ: dict[str, str]
-    clients: Clients
+    pretend: Pretend
 
     @property
     def home(self) -> Path:
@@ -160,13 +146,13 @@ class Person:
                 open_remote=wiring._open_remote,
                 owner=self.owner,
                 on_interrupt=wiring.shut_down_on_interrupt,
-                provider_names=("aws",),
+                provider_names=(self.pretend.name,),
             )
 
-    def start(self, name: str = "aws-t3", ahead_s: float = 0.0) -> Instance:
-        """Start a machine by name and do not wait for it."""
+    def start(self, name: str = "", ahead_s: float = 0.0) -> Instance:
+        """Start a machine by name, the cheap one when none is named, and do not wait for it."""
         with self.tools(ahead_s) as tools:
-            return machines.start(load_machine(name), tools, budget=Budget(), wait=False)
+            return machines.start(load_machine(name or self.pretend.machine), tools, budget=Budget(), wait=False)
 
     def status(self, ahead_s: float = LATER_S) -> overview.Status:
         """Look at everything there is."""
@@ -188,33 +174,40 @@ class Person:
 
     def keys(self) -> list[str]:
         """Return the folders of keys that lie on this person's computer."""
-        shelf = self.home / "aws" / "keys"
+        shelf = self.home / self.pretend.name / "keys"
         return sorted(path.name for path in shelf.iterdir()) if shelf.exists() else []
 
-    def _provider(self, machine: MachineSpec, clock: AheadClock) -> AwsProvider:
-        settings = ProviderSettings(self.home, clock, wiring.known_prices, machine)
-        provider = AwsProvider(settings)
-        provider._account = Account(settings, self.clients, KeyShelf(self.home / "aws" / "keys"))
-        return provider
+    def _provider(self, machine: MachineSpec, clock: AheadClock) -> Provider:
+        return self.pretend.open_provider(ProviderSettings(self.home, clock, wiring.known_prices, machine))
 
 
 @dataclass
 class World:
-    """The pretend AWS and its people."""
+    """A pretend cloud and its people."""
 
-    aws: AwsCloud
+    pretend: Pretend
     hypervisor: Notebook
     helper: Helper
     folder: Path
-    clients: Clients
     proxy_command: str = "false"  # no machine answers
+
+    @property
+    def aws(self) -> AwsCloud:
+        """Return the pretend AWS."""
+        assert isinstance(self.pretend, aws.Aws)
+        return self.pretend.cloud
+
+    @property
+    def clients(self) -> Clients:
+        """Return the SDK's clients of the pretend AWS."""
+        assert isinstance(self.pretend, aws.Aws)
+        return self.pretend.clients
 
     def person(self, name: str = "alice", computer: str = "") -> Person:
         """Return somebody whose account is set up and who has never rented anything."""
         folder = self.folder / (computer or name)
-        roles = folder / "home" / "aws" / "deadline-roles"
-        roles.mkdir(parents=True, exist_ok=True)
-        (roles / ACCOUNT).write_text(DEADLINE_ROLE)
+        (folder / "home").mkdir(parents=True, exist_ok=True)
+        self.pretend.settle_in(folder / "home")
         environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -222,61 +215,38 @@ class World:
             "LOGNAME": name,
             "NO_COLOR": "1",
             "CLOUDTRAIN_HOME": str(folder / "home"),
-            **access(self.aws.url),
+            "CLOUDTRAIN_ADDRESS_SERVICE": f"{self.pretend.cloud.url}/_playground/address",
+            **self.pretend.environ(),
             "CLOUDTRAIN_SSH_PROXY_COMMAND": self.proxy_command,
         }
-        return Person(folder, self.helper, environ, self.clients)
+        return Person(folder, self.helper, environ, self.pretend)
 
     def kill_at(self, nth: int, when: When, begin: Callable[[], Typed]) -> Typed:
         """Let a command be killed at its nth call of the API; return it when it is dead."""
         victims: list[Typed] = []
-        self.aws.forget_calls()
-        self.aws.faults.killpoint(nth, when, lambda: victims[0].kill())
+        self.pretend.cloud.forget_calls()
+        self.pretend.cloud.faults.killpoint(nth, when, lambda: victims[0].kill())
         victims.append(begin())
         victim = victims[0].wait()
-        self.aws.faults.clear()
+        self.pretend.cloud.faults.clear()
+        self.pretend.settle()
         return victim
 
     def alive(self) -> list[str]:
-        """Return the machines that are not terminated."""
-        return [machine.id for machine in self.aws.machines() if machine.state != "terminated"]
+        """Return the machines that somebody may have to pay for."""
+        return self.pretend.alive()
 
     def remains(self) -> dict[str, list[str]]:
         """Return all that somebody would have to pay for or clean away, by kind; nothing is an empty dict."""
-        found: dict[str, list[str]] = {"machines": self.alive()}
-        moto = self.aws.account.moto
-        for region in REGIONS:
-            backend = moto.ec2(region)
-            groups = [group for of_vpc in backend.groups.values() for group in of_vpc.values() if group.name != "default"]
-            found.setdefault("groups", []).extend(group.name for group in groups)
-            found.setdefault("disks", []).extend(backend.volumes)
-            for schedules in moto.scheduler(region).schedule_groups.values():
-                found.setdefault("schedules", []).extend(schedules.schedules)
-        roles = [role.name for role in moto.iam().roles.values() if role.name != "cloudtrain-deadline"]
-        found["roles"] = [*roles, *moto.iam().instance_profiles]
-        return {kind: names for kind, names in found.items() if names}
+        self.pretend.settle()
+        machines = self.alive()
+        return {**({"machines": machines} if machines else {}), **self.pretend.beside()}
 
     def wrongs(self) -> list[str]:
         """Return everything that must never have been, at any moment."""
-        seen = [f"{seen.resource}: {seen.what}" for seen in self.aws.violations()]
-        for machine in self.aws.machines():
-            if deadline_in(machine.user_data) is None or "cloudtrain:deadline" not in machine.tags:
-                seen.append(f"{machine.id} was made without a deadline")
-        return [*seen, *self.hypervisor.unarmed, *(event for event in self.aws.account.events if "broke" in event)]
-
-
-def access(url: str) -> dict[str, str]:
-    """Return the environment that leads to a pretend AWS and nowhere else."""
-    return {
-        "CLOUDTRAIN_ADDRESS_SERVICE": f"{url}/_playground/address",
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "playground",
-        "AWS_SECRET_ACCESS_KEY": "playground",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+        seen = [f"{seen.resource}: {seen.what}" for seen in self.pretend.cloud.violations()]
+        seen += [f"{id} was made without a deadline" for id in self.pretend.unarmed()]
+        return [*seen, *self.hypervisor.unarmed, *(event for event in self.pretend.cloud.account.events if "broke" in event)]
 
 
 @pytest.fixture(scope="session")
@@ -286,67 +256,59 @@ def helper() -> Iterator[Helper]:
 
 
 @pytest.fixture
-def world(helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Return a pretend AWS that boots nothing."""
-    with _opened(Notebook(), helper, tmp_path, monkeypatch) as world:
+def world(request: pytest.FixtureRequest, helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Return a pretend cloud that boots nothing: AWS, or the one that the test names."""
+    with _opened(getattr(request, "param", "aws"), Notebook(), helper, tmp_path, monkeypatch) as world:
         yield world
 
 
-@pytest.fixture
-def world_of_hosts(helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Return a pretend AWS whose machines are SSH hosts on this computer."""
-    folder = tmp_path / "hosts"
-    folder.mkdir()
-    hosts = Hosts(open_hypervisor(folder, lambda id: world.aws.power_off(id), kind="loopback"))
+@pytest.fixture(scope="module")
+def world_of_hosts(request: pytest.FixtureRequest, helper: Helper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Return one whose machines are SSH hosts on this computer; the tests of a module share it."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "hosts").mkdir()
+    hosts = Hosts(open_hypervisor(folder / "hosts", lambda id: world.pretend.cloud.power_off(id), kind="loopback"))
+    connect = [sys.executable, "-m", "cloudtrain.testing.playground.connect", str((folder / "hosts").resolve())]
     try:
-        with _opened(hosts, helper, tmp_path, monkeypatch) as world:
-            connect = [sys.executable, "-m", "cloudtrain.testing.playground.connect", str(folder.resolve())]
+        name = getattr(request, "param", "aws")
+        with pytest.MonkeyPatch.context() as patch, _opened(name, hosts, helper, folder, patch) as world:
             world.proxy_command = f"{shlex.join(connect)} %h %p"
-            monkeypatch.setenv("CLOUDTRAIN_SSH_PROXY_COMMAND", world.proxy_command)
+            patch.setenv("CLOUDTRAIN_SSH_PROXY_COMMAND", world.proxy_command)
             yield world
     finally:
         hosts.close()
 
 
-@cache
-def _service_models() -> Loader:
-    """Read the SDK's descriptions of the services once for all tests; each session would read them anew."""
-    return create_loader()
-
-
 @contextmanager
-def _opened(hypervisor: Notebook, helper: Helper, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("botocore.session.create_loader", lambda *_: _service_models())
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))  # the SDK's own patience
-    for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDTRAIN_"))]:
-        monkeypatch.delenv(name)
-    for name in ("USER", "LOGNAME"):
-        monkeypatch.setenv(name, "alice")
-    with AwsCloud(hypervisor) as aws:
-        for name, value in {**access(aws.url), "CLOUDTRAIN_HOME": str(folder / "own")}.items():
-            monkeypatch.setenv(name, value)
-        settings = ProviderSettings(folder / "own", SystemClock(), lambda _: ())
-        made = World(aws, hypervisor, helper, folder, Clients(settings))
-        schedule.set_up(Account(settings, made.clients, KeyShelf(folder / "own" / "keys")))
-        aws.forget_calls()
-        yield made
-        for client in made.clients._made.values():
-            client.close()
+def _opened(name: str, hypervisor: Notebook, helper: Helper, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for variable in [name for name in os.environ if name.startswith(("AWS_", "CLOUDSDK_", "GOOGLE_", "CLOUDTRAIN_"))]:
+        monkeypatch.delenv(variable)
+    for variable in ("USER", "LOGNAME"):
+        monkeypatch.setenv(variable, "alice")
+    monkeypatch.setenv("CLOUDTRAIN_HOME", str(folder / "own"))
+    with OPENED[name](hypervisor, folder, monkeypatch) as pretend:
+        monkeypatch.setenv("CLOUDTRAIN_ADDRESS_SERVICE", f"{pretend.cloud.url}/_playground/address")
+        pretend.cloud.forget_calls()
+        yield World(pretend, hypervisor, helper, folder)
 
 
-SHARE = 6
-"""Of the cases of the two matrices every sixth one is tried by default; both are whole on request (see their modules)."""
+SHARE, CHEAPEST = 6, 4
+"""Of the cases of each matrix every sixth one is tried by default, from the fifth on: of the verbs that are killed it takes the
+least time. All are tried on request (see their modules)."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the default suite short: a fixed share of each matrix, and everything that is no case of one."""
     if os.environ.get("CLOUDTRAIN_KILL_MATRIX") == "all" or os.environ.get("CLOUDTRAIN_FAULT_MATRIX") == "all":
         return
-    matrices = [item for item in items if item.path.parent == HERE and item.path.name in MATRICES and hasattr(item, "callspec")]
-    left_out = {id(item) for number, item in enumerate(matrices) if number % SHARE}
+    share = int(os.environ.get("CLOUDTRAIN_MATRIX_SHARE", SHARE))
+    left_out: set[int] = set()
+    for name in MATRICES:
+        cases = [item for item in items if item.path == HERE / name and hasattr(item, "callspec")]
+        left_out |= {id(item) for number, item in enumerate(cases) if number % share != CHEAPEST % share}
     config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
     items[:] = [item for item in items if id(item) not in left_out]
 
 
 HERE = Path(__file__).parent
-MATRICES = ("test_faults.py", "test_killed.py")
+MATRICES = ("test_faults.py", "test_faults_of_verbs.py", "test_killed.py")

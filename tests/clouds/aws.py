@@ -1,0 +1,118 @@
+"""The pretend AWS, for a matrix."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from botocore.loaders import Loader, create_loader
+
+from cloudtrain.clock import SystemClock
+from cloudtrain.providers.aws import schedule
+from cloudtrain.providers.aws.account import Account
+from cloudtrain.providers.aws.clients import Clients
+from cloudtrain.providers.aws.provider import AwsProvider
+from cloudtrain.providers.base import ProviderSettings
+from cloudtrain.providers.keys import KeyShelf
+from cloudtrain.testing.playground.aws import AwsCloud
+from cloudtrain.testing.playground.aws.moto_app import ACCOUNT, REGIONS
+from cloudtrain.testing.playground.machine import Hypervisor
+
+from .pretend import deadline_in, found
+
+DEADLINE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/cloudtrain-deadline"
+READS = ("Describe", "Get", "List")
+
+
+class Aws:
+    """See `Pretend`. `clients` are the SDK's, made once for everybody."""
+
+    name, machine, gpu_machine, other_type = "aws", "aws-t3", "aws-g4dn", "t3.xlarge"
+    renting, ending = "ec2:RunInstances", "ec2:TerminateInstances"
+
+    def __init__(self, cloud: AwsCloud, folder: Path) -> None:
+        self.cloud = cloud
+        self.clients = Clients(ProviderSettings(folder / "own", SystemClock(), lambda _: ()))
+
+    def environ(self) -> Mapping[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.cloud.url,
+            "AWS_ACCESS_KEY_ID": "playground",
+            "AWS_SECRET_ACCESS_KEY": "playground",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
+    def settle_in(self, home: Path) -> None:
+        roles = home / "aws" / "deadline-roles"
+        roles.mkdir(parents=True, exist_ok=True)
+        (roles / ACCOUNT).write_text(DEADLINE_ROLE)
+
+    def open_provider(self, settings: ProviderSettings) -> AwsProvider:
+        provider = AwsProvider(settings)
+        provider._account = self._account(settings)
+        return provider
+
+    def settle(self) -> None:
+        self.cloud.settle()
+
+    def alive(self) -> list[str]:
+        return [machine.id for machine in self.cloud.machines() if machine.state != "terminated"]
+
+    def beside(self) -> dict[str, list[str]]:
+        things: dict[str, list[str]] = {}
+        moto = self.cloud.account.moto
+        for region in REGIONS:
+            backend = moto.ec2(region)
+            groups = [group for of_vpc in backend.groups.values() for group in of_vpc.values() if group.name != "default"]
+            things.setdefault("groups", []).extend(group.name for group in groups)
+            things.setdefault("disks", []).extend(backend.volumes)
+            for schedules in moto.scheduler(region).schedule_groups.values():
+                things.setdefault("schedules", []).extend(schedules.schedules)
+        roles = [role.name for role in moto.iam().roles.values() if role.name != "cloudtrain-deadline"]
+        things["roles"] = [*roles, *moto.iam().instance_profiles]
+        return found(things)
+
+    def unarmed(self) -> list[str]:
+        machines = self.cloud.machines()
+        return [m.id for m in machines if deadline_in(m.user_data) is None or "cloudtrain:deadline" not in m.tags]
+
+    def is_read(self, call: str) -> bool:
+        return call.partition(":")[2].startswith(READS)
+
+    def end_everything(self) -> None:
+        for machine in self.cloud.machines():
+            self.clients.ec2(machine.region).terminate_instances(InstanceIds=[machine.id])
+
+    def set_up(self, folder: Path) -> None:
+        """Prepare the account, once for everybody."""
+        schedule.set_up(self._account(ProviderSettings(folder / "own", SystemClock(), lambda _: ())))
+
+    def _account(self, settings: ProviderSettings) -> Account:
+        return Account(settings, self.clients, KeyShelf(settings.home / "aws" / "keys"))
+
+
+@contextmanager
+def opened(hypervisor: Hypervisor, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """Start the pretend AWS; its way is in the environment from then on."""
+    patch.setattr("botocore.session.create_loader", lambda *_: _service_models())
+    patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))  # the SDK's own patience
+    with AwsCloud(hypervisor) as cloud:
+        made = Aws(cloud, folder)
+        for name, value in made.environ().items():
+            patch.setenv(name, value)
+        made.set_up(folder)
+        yield made
+        for client in made.clients._made.values():
+            client.close()
+
+
+@cache
+def _service_models() -> Loader:
+    """Read the SDK's descriptions of the services once for all tests; each session would read them anew."""
+    return create_loader()

@@ -1,0 +1,82 @@
+"""What a matrix needs of a pretend cloud, whichever it is; its parts are in `aws.py` and `gcp.py`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from cloudtrain.providers.base import Provider, ProviderSettings
+
+
+class Pretend(Protocol):
+    """A pretend cloud with people in front of it.
+
+    Attributes:
+        name: the provider's.
+        machine, gpu_machine: names of a cheap machine config and of one with a GPU.
+        other_type: what the cheap one is resized to.
+        prefix: the calls of a launch before the one that rents, in which `littered` kills a launch (see `test_killed.py`).
+        renting, ending: the calls where the meter starts and stops.
+        cloud: the double, of which only what all of them have is used: calls, faults, machines, violations, advance.
+    """
+
+    name: str
+    machine: str
+    gpu_machine: str
+    other_type: str
+    renting: str
+    ending: str
+    cloud: Any
+
+    def environ(self) -> Mapping[str, str]:
+        """Return the environment that leads there and nowhere else."""
+        ...
+
+    def settle_in(self, home: Path) -> None:
+        """Let somebody's state folder know what preparing an account leaves there."""
+        ...
+
+    def open_provider(self, settings: ProviderSettings) -> Provider:
+        """Return the provider; what is slow to make is made once for all."""
+        ...
+
+    def settle(self) -> None:
+        """Let what was accepted be done, whether somebody waited for it or not: whoever looks comes later."""
+        ...
+
+    def alive(self) -> list[str]:
+        """Return the machines that somebody may have to pay for."""
+        ...
+
+    def beside(self) -> dict[str, list[str]]:
+        """Return what else of ours is there, by kind, where anything is."""
+        ...
+
+    def unarmed(self) -> list[str]:
+        """Return the machines whose end the cloud's own record does not show."""
+        ...
+
+    def is_read(self, call: str) -> bool:
+        """Say whether a call changes nothing."""
+        ...
+
+    def end_everything(self) -> None:
+        """End every machine."""
+        ...
+
+
+@cache
+def deadline_in(user_data: bytes) -> datetime | None:
+    """Return the deadline that user data arms before anything else, or None."""
+    argv = (yaml.safe_load(user_data) or {}).get("bootcmd", [[]])[0]
+    if len(argv) != 8 or "shutdown -h" not in argv[7] or argv[6] != "poweroff":
+        return None
+    return datetime.fromtimestamp(int(argv[4]), UTC)
+
+
+def found(things: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return only what there is."""
+    return {kind: list(names) for kind, names in things.items() if names}
