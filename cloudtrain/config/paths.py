@@ -18,6 +18,7 @@ JOB_FILE = "cloudtrain.yaml"
 
 _S3_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _GOOGLE_BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+_AZURE_CONTAINER = r"az://[a-z0-9]{3,24}/(?:\$root|[a-z0-9](?:-?[a-z0-9]){2,62})"
 _FROM_HERE = "Names count from the job's folder: `data`, `src/train.py`."
 
 
@@ -32,12 +33,12 @@ def input_name(value: object, info: ValidationInfo) -> str:
 
 
 def storage_url(value: object) -> str:
-    """Return the address of a folder or file in object storage: "s3://bucket/data/", "gs://bucket/data/"."""
+    """Return the address of a folder or file in object storage: "s3://bucket/data/", "az://account/container/data/"."""
     text = line_of_text(value)
-    if not re.fullmatch(rf"({_S3_BUCKET}|{_GOOGLE_BUCKET})(/[^\x00-\x1f]*)?", text):
+    if not re.fullmatch(rf"({_S3_BUCKET}|{_GOOGLE_BUCKET}|{_AZURE_CONTAINER})(/[^\x00-\x1f]*)?", text):
         raise refuse(
-            f"expected an address in S3 or Cloud Storage, found {found(text)}",
-            "Write it like this: `s3://my-bucket/data/` or `gs://my-bucket/data/`.",
+            f"expected an address in S3, Cloud Storage or Blob Storage, found {found(text)}",
+            "Write it like this: `s3://my-bucket/data/`, `gs://my-bucket/data/` or `az://my-account/my-container/data/`.",
         )
     return text
 

@@ -71,7 +71,7 @@ class JobFile(Section):
         description=(
             "Files and folders that travel to the machine. `.gitignore` and `.cloudtrainignore` are honoured. What is in S3 "
             "(`s3://bucket/data/`) is read by the machine itself, into a folder of its last name; by one of Google's, what is "
-            "in Cloud Storage (`gs://bucket/data/`)."
+            "in Cloud Storage (`gs://bucket/data/`), by one of Azure's, what is in Blob Storage (`az://account/container/data/`)."
         ),
         examples=["[., data/]"],
     )

@@ -81,7 +81,7 @@ it is run.
 
 `job.json`: {"command": shell text, "python": environment's Python or null, "env": {name: value},
 "deadline": Unix time or null, "grace_s": seconds between TERM and KILL, "sample_every_s": seconds,
-"notice": "aws" or "gcp" to end the job in time when a spot machine is taken back, or null,
+"notice": "aws", "gcp" or "azure" to end the job in time when a spot machine is taken back, or null,
 "checkpoints": {"url": "s3://bucket/prefix/", "region", "outputs": [relative names]} or null}
 
 With `checkpoints`, finished files of the outputs are copied there every minute while the job runs, and what is left when it

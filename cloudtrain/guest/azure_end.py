@@ -13,8 +13,10 @@ from typing import Any
 
 DEALLOCATE, DELETE = "deallocate", "delete"
 
+METADATA_TIMEOUT_S = 3.0
+"""How long the metadata service may take, in seconds: it is on the machine's own host, or there is none."""
+
 _TIMEOUT_S = 20.0
-_METADATA_TIMEOUT_S = 3.0  # the service is on the machine's own host, or there is none
 _MOST_ANSWER = 1 << 20
 _API = "2024-11-01"
 _RESOURCE_MANAGERS = {
@@ -51,8 +53,25 @@ def end(action: str) -> None:
         raise OSError(f"Azure answered {status} to {action}: {said[:300].decode('utf-8', 'replace')}")
 
 
+def metadata(path: str, timeout_s: float = METADATA_TIMEOUT_S) -> dict[str, Any]:
+    """Return what the machine's metadata service says. AZURE_POD_IDENTITY_AUTHORITY_HOST names another service.
+
+    Raises:
+        OSError: it is not there, or refuses.
+        ValueError: what it says is no object.
+    """
+    service = os.environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or "http://169.254.169.254"
+    status, said = _ask(service.rstrip("/"), "GET", f"/metadata/{path}", {"Metadata": "true"}, timeout_s)
+    if status != 200:
+        raise OSError(f"the metadata service answered {status}: {said[:300].decode('utf-8', 'replace')}")
+    content = json.loads(said)
+    if not isinstance(content, dict):
+        raise ValueError("an answer is no object")
+    return content
+
+
 def _compute() -> dict[str, Any]:
-    found: dict[str, Any] = _metadata("instance?api-version=2021-02-01")["compute"]
+    found: dict[str, Any] = metadata("instance?api-version=2021-02-01")["compute"]
     return found
 
 
@@ -64,21 +83,10 @@ def _resource_manager(compute: dict[str, Any]) -> str:
 
 def _token(manager: str) -> str:
     resource = urllib.parse.quote(f"{manager}/", safe="")
-    token = _metadata(f"identity/oauth2/token?api-version=2018-02-01&resource={resource}")["access_token"]
+    token = metadata(f"identity/oauth2/token?api-version=2018-02-01&resource={resource}")["access_token"]
     if not isinstance(token, str):
         raise ValueError("the token is none")
     return token
-
-
-def _metadata(path: str) -> dict[str, Any]:
-    service = os.environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or "http://169.254.169.254"
-    status, said = _ask(service.rstrip("/"), "GET", f"/metadata/{path}", {"Metadata": "true"}, _METADATA_TIMEOUT_S)
-    if status != 200:
-        raise OSError(f"the metadata service answered {status}: {said[:300].decode('utf-8', 'replace')}")
-    content = json.loads(said)
-    if not isinstance(content, dict):
-        raise ValueError("an answer is no object")
-    return content
 
 
 def _ask(base: str, method: str, path: str, headers: dict[str, str], timeout_s: float) -> tuple[int, bytes]:

@@ -139,13 +139,36 @@ def test_a_deleted_current_folder_still_gives_a_clean_error(tmp_path: Path, monk
     os.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("address", ["s3://my-bucket/data/", "gs://my_bucket.of.mine/data", "gs://bucket"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://my-bucket/data/",
+        "gs://my_bucket.of.mine/data",
+        "gs://bucket",
+        "az://account/my-container",
+        "az://account1/data/a b/",
+        "az://acc/$root/x",
+    ],
+)
 def test_an_address_in_object_storage_is_an_input(folder: Path, address: str) -> None:
     job = load_job(write(folder, f"command: 'true'\ninputs: [., '{address}']\n"))
     assert (job.inputs, job.stored_inputs) == ((".",), (address,))
 
 
-@pytest.mark.parametrize("address", ["gs://", "gs://A/data/", "gs://-b/x", "s3://my_bucket/x", "http://host/x", "gs:/bucket/x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("gs://", "gs://A/data/", "gs://-b/x", "s3://my_bucket/x", "http://host/x", "gs:/bucket/x"),
+        *(
+            "az://account",
+            "az://account/",
+            "az://my-account/data",
+            "az://account/a--b/x",
+            "az://account/Data/x",
+            "az://ac/data",
+        ),
+    ],
+)
 def test_another_address_is_none(folder: Path, address: str) -> None:
     with pytest.raises(ConfigError):
         load_job(write(folder, f"command: 'true'\ninputs: [., '{address}']\n"))

@@ -1,46 +1,123 @@
-"""Azure virtual machines: what they offer and cost, by the dated table."""
+"""Azure virtual machines as a provider. Each verb is a module of its own; this one gives them the contract's shape."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from datetime import datetime
 
 from ...model.finding import Finding
+from ...model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
+from ...model.lease import Lease
 from ...model.offer import Offer
-from ...model.spec import Resources
+from ...model.spec import MachineSpec, Resources
+from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
-from ..extras import credentials_finding, not_rentable_yet, sdk_finding
-from ..offers import offers_from_table
-
-SDK = ("azure.identity", "azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource")
-SECRETS = ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE")
+from . import catalog, check, ending, launch, leasing, leftovers, machines, network, outlook, pause, role, storage
+from .account import NAME, Account
 
 
-class AzureOffers:
-    """An `OfferSource` for Azure."""
+class AzureProvider:
+    """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Preparable`, `Guarded` and a `PriceLister`.
 
-    name = "azure"
+    It is an `ObjectStorage`, too.
+    """
+
+    name = NAME
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self._settings = settings
+        self._account = Account.of(settings)
 
     def check(self) -> Sequence[Finding]:
-        """Look for the SDK and for credentials, without the network."""
-        return (sdk_finding(self.name, SDK), credentials_finding(_credentials(), "az login"), not_rentable_yet(self.name))
+        """Look at the libraries, the login, the subscription, permissions and quotas."""
+        return check.findings(self._account.settings, self._account.arm)
 
     def offers(self, need: Resources) -> Sequence[Offer]:
-        """Return the table's offers that satisfy the need."""
-        return offers_from_table(self._settings, self.name, need)
+        """Return what Azure rents that satisfies the need: live where Azure may be asked, else by the dated table."""
+        return catalog.offers(self._account.settings, self._account.arm, need)
+
+    def price_list(self, region: str) -> Sequence[Offer]:
+        """Return today's prices of what a region has, for the person's own copy of the price table."""
+        from .price_list import price_list
+
+        return price_list(self._account.settings, self._account.arm, region)
+
+    def launch(self, order: LaunchOrder) -> Instance:
+        """Make one machine in a group of its own, its ends armed in this call, and see that Azure made it."""
+        return launch.launch(order, self._account)
+
+    def get(self, ref: InstanceRef) -> Instance:
+        """Return the machine as it is now. Three calls, of which two at once."""
+        return machines.find(ref, self._account).shown(self._account)
+
+    def list_owned(self) -> Sequence[Instance]:
+        """Return all that carries our tag, in every region of the subscription."""
+        return machines.everywhere(self._account)
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Return groups and keys of ours that belong to no machine that lives."""
+        return leftovers.leftovers(self._account)
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one of them."""
+        leftovers.remove(leftover, self._account)
+
+    def terminate(self, ref: InstanceRef) -> None:
+        """Delete the machine's group with everything in it; called again when it is gone, remove its keys."""
+        ending.terminate(ref, self._account)
+
+    def extend(self, ref: InstanceRef, lease: Lease) -> None:
+        """Move the deadline in the cloud; the machine is told by the guest."""
+        leasing.extend(ref, lease, self._account)
+
+    def stop(self, ref: InstanceRef) -> None:
+        """Deallocate: a machine that is merely off would bill on."""
+        pause.stop(ref, self._account)
+
+    def start(self, ref: InstanceRef, lease: Lease) -> Instance:
+        """Start under a new lease, opened to the caller's address of now."""
+        return pause.start(ref, lease, self._account)
+
+    def resize(self, ref: InstanceRef, offer: Offer) -> None:
+        """Give a deallocated machine the offer's size and price."""
+        pause.resize(ref, offer, self._account)
+
+    def outlook(self, machine: MachineSpec, offer: Offer) -> Outlook:
+        """Say what a launch would make."""
+        return outlook.outlook(machine, offer, self._account.arm)
+
+    def is_prepared(self) -> bool:
+        """Say whether a subscription was prepared from this computer."""
+        return role.is_set_up(self._account)
+
+    def preparation(self) -> str:
+        """Say which role `prepare_account` makes."""
+        return role.preparation()
+
+    def prepare_account(self) -> str:
+        """Make the role by which machines end themselves at their deadline; return its id."""
+        return role.set_up(self._account)
+
+    def let_in(self, ref: InstanceRef) -> None:
+        """Let the caller's address of now reach the machine, and no other one; arm its second line where that is due.
+
+        Raises:
+            InstanceNotFoundError: there is no such machine.
+        """
+        found = machines.living(ref, self._account)
+        network.let_caller_in(found, self._account)
+        leasing.renew_second_line(found, self._account)
+
+    def region_of(self, url: str) -> str:
+        """Return the region of an address's storage account."""
+        return storage.region_of(url, self._account.settings, self._account.arm)
+
+    def stored(self, url: str) -> StoredData:
+        """Return what lies at an address in Blob Storage."""
+        return storage.stored(url, self._account.settings, self._account.arm)
+
+    def links(self, data: StoredData, until: datetime) -> Sequence[Link]:
+        """Return a signed address for each blob."""
+        return storage.links(data, until, self._account.settings, self._account.arm)
 
 
-def create(settings: ProviderSettings) -> AzureOffers:
+def create(settings: ProviderSettings) -> AzureProvider:
     """Make the adapter."""
-    return AzureOffers(settings)
-
-
-def _credentials() -> str:
-    """Return where Azure's library would find an identity, or ""."""
-    environ = os.environ
-    if environ.get("AZURE_CLIENT_ID") and environ.get("AZURE_TENANT_ID") and any(environ.get(name) for name in SECRETS):
-        return "AZURE_CLIENT_ID in the environment"
-    profile = Path(environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / "azureProfile.json"
-    return str(profile) if profile.is_file() else ""
+    return AzureProvider(settings)

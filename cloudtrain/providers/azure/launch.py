@@ -1,0 +1,152 @@
+"""Making a machine: what it needs is looked up at once, its group and network are made, then it is, and its ends are armed.
+
+Azure accepts a machine and says later, in the operation, that it has none; what it could not make stays in its group. So the
+operation is followed to its end, and the group goes with everything in it when anything fails.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from ...model.errors import NoCapacityError, ProviderError
+from ...model.instance import Instance, LaunchOrder
+from ...model.lease import GuestEnd
+from ..caller import allowed_from
+from . import killers, tags
+from .account import Account
+from .describe import failure_of, is_ending
+from .ending import delete_group
+from .image import find_image
+from .killers import Killers
+from .machines import Found, group_of, within, write_tags
+from .names import Places, name_of
+from .network import make_network, subnet_of
+from .notebook import forget_operation, note_operation, noted_operation
+from .operation import Operation
+from .role import find_role
+from .translate import failed, is_unanswered
+from .versions import COMPUTE, RESOURCES
+from .virtual_machine import Ready, disk_gb, request
+
+_MAKE = "Microsoft.Compute/virtualMachines/write"
+
+
+def launch(order: LaunchOrder, account: Account) -> Instance:
+    """Make the order's machine, or return the one it made. See `Provider.launch`."""
+    _refuse_checkpoints(order)
+    subnet_of(order.machine)
+    places = account.places(name_of(order.token))
+    ready, group = _looked_up(order, places, account)
+    begun = within(group, account) if group is not None else None
+    try:
+        found = _made(order, ready, places, account) if begun is None else _taken_up(order, ready, begun, account)
+    except ProviderError as error:
+        # What this call began goes also where no answer came: a machine that was made all the same lies in the group. One
+        # that was there before is not ended because a line broke.
+        if begun is None or not is_unanswered(error):
+            _undo(places, account)
+        raise
+    forget_operation(places.name, account)
+    return found.shown(account)
+
+
+def _refuse_checkpoints(order: LaunchOrder) -> None:
+    if order.checkpoints:
+        raise ProviderError(
+            f"Machines of Azure cannot write checkpoints into {order.checkpoints} yet",
+            "Leave `checkpoints` out: results travel here while the job runs.",
+        )
+
+
+def _looked_up(order: LaunchOrder, places: Places, account: Account) -> tuple[Ready, Mapping[str, Any] | None]:
+    """Ask for everything at once. Nothing is made but the keys here, which go again when something is missing."""
+    had_keys = account.keys.keys_of(places.name) is not None
+    with ThreadPoolExecutor(5) as pool:
+        existing = pool.submit(group_of, places.name, account)
+        image = pool.submit(find_image, order.machine, order.offer, account.arm)
+        allowed = pool.submit(allowed_from, order.machine)
+        role = pool.submit(find_role, account)
+        keys = pool.submit(account.keys.made_for, places.name, account.now())
+        try:
+            group = existing.result()
+            if group is not None and is_ending(group):
+                raise NoCapacityError(
+                    f"The machine this order made ({places.name}) is being deleted; an order makes one machine"
+                )
+            return Ready(image.result(), allowed.result(), keys.result(), role.result()), group
+        except ProviderError:
+            if not had_keys and keys.exception() is None:
+                account.keys.forget(places.name)
+            raise
+
+
+def _taken_up(order: LaunchOrder, ready: Ready, found: Found, account: Account) -> Found:
+    """Return the machine of an order that was begun before: finished where it was broken off."""
+    was_armed = bool(found.tags.get(tags.DEADLINE))
+    if found.machine is None and was_armed:
+        raise NoCapacityError(f"The machine this order made ({found.id}) is gone; an order makes one machine")
+    if found.machine is None:
+        return _made(order, ready, found.places, account)
+    failure = failure_of(found.machine)
+    if failure is not None:
+        raise failed(_MAKE, found.places.machine, failure)
+    operation = noted_operation(found.id, account)
+    if operation is None and was_armed:
+        return found
+    return _finished(order, ready, operation, found, account)
+
+
+def _made(order: LaunchOrder, ready: Ready, places: Places, account: Account) -> Found:
+    size = disk_gb(order.disk_gb, ready.image)
+    known = tags.of_order(order, ready.keys.issued_at, ready.user(order), size)
+    act, body = "Microsoft.Resources/subscriptions/resourceGroups/write", {"location": order.offer.region, "tags": dict(known)}
+    group = account.arm.call(act, "PUT", places.group, api=RESOURCES, body=body)
+    make_network(order, ready.allowed, places, account)
+    operation = account.arm.begin(_MAKE, "PUT", places.machine, api=COMPUTE, body=request(order, ready, places))
+    note_operation(places.name, operation, account)
+    return _finished(order, ready, operation, Found(group, operation.content, "", places), account)
+
+
+def _finished(order: LaunchOrder, ready: Ready, operation: Operation | None, begun: Found, account: Account) -> Found:
+    """Arm what ends the machine while Azure makes it, and once more what could not be armed yet; return it when it is made.
+
+    Raises:
+        ProviderError: Azure could not make it, or nothing would end it.
+    """
+    early, _ = _armed(order, ready, begun, account)
+    if operation is not None:
+        operation.wait()
+    made = within(early.group, account)
+    if made.machine is None:
+        raise NoCapacityError(f"The machine this order made ({made.id}) is gone; an order makes one machine")
+    found, armed = _armed(order, ready, made, account)
+    if not armed.is_armed:
+        raise killers.unarmed(found.id, armed)
+    if found.principal and armed.guest_end is GuestEnd.NONE:
+        return _without_identity(found, account)
+    return found
+
+
+def _armed(order: LaunchOrder, ready: Ready, found: Found, account: Account) -> tuple[Found, Killers]:
+    """Arm what is not armed yet, and write down what is: from then on the machine has its deadline."""
+    already, own = Killers.noted(found.tags), ready.own(order, found.principal)
+    armed = killers.arm(found.places, order.offer.region, order.lease.deadline, own, account, already)
+    if not armed.is_armed or armed.as_tags() == already.as_tags():
+        return found, armed
+    return write_tags(found, {**tags.of_lease(order.lease, ready.keys.issued_at), **armed.as_tags()}, account), armed
+
+
+def _without_identity(found: Found, account: Account) -> Found:
+    """Take away an identity that nobody here may give any right to."""
+    body = {"identity": {"type": "None"}}
+    account.arm.begin(_MAKE, "PATCH", found.places.machine, api=COMPUTE, body=body).wait()
+    return within(found.group, account)
+
+
+def _undo(places: Places, account: Account) -> None:
+    """Delete the group of a launch that failed, and with it whatever it had come to."""
+    with suppress(ProviderError):  # what stays bears our tags, and is found as a machine or a leftover
+        delete_group(places, account)
+        forget_operation(places.name, account)
+        account.keys.forget(places.name)

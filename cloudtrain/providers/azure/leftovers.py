@@ -1,0 +1,74 @@
+"""What is ours, is no machine and belongs to none that lives: groups whose machine is gone, and keys."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from ...model.errors import ProviderError
+from ...model.instance import Leftover
+from ...model.money import HOURS_PER_MONTH
+from ..written import read_moment
+from . import tags
+from .account import NAME, Account
+from .describe import is_ending
+from .ending import delete_group
+from .machines import Found, all_of_ours, group_of
+from .names import is_name
+from .retail_prices import PUBLIC_IPV4_USD_PER_HOUR, disk_usd_per_month
+from .versions import DISKS, NETWORK
+
+GROUP, KEYS = "group", "keys"
+"""A group is everything that was made for one machine, by the machine's name."""
+
+YOUNG = timedelta(minutes=10)
+"""What is younger than this may belong to a machine that is just being made."""
+
+
+def leftovers(account: Account) -> Sequence[Leftover]:
+    """Return groups without a machine, and the keys here that nothing needs. See `Provider.leftovers`."""
+    keys = account.keys.made_before(account.now() - YOUNG)
+    found = all_of_ours(account)
+    left = [each for each in found if each.machine is None and not is_ending(each.group) and _is_settled(each, account)]
+    spent = keys - {each.id for each in found}  # the keys of a group that is left go with it
+    return [
+        *(_leftover(each, account) for each in left),
+        *(Leftover(NAME, KEYS, name, token=name) for name in sorted(spent)),
+    ]
+
+
+def remove(leftover: Leftover, account: Account) -> None:
+    """Remove one of them. See `Provider.remove`."""
+    if leftover.provider != NAME:
+        raise ProviderError(f"{leftover.id} is no leftover of Azure")
+    if leftover.kind not in (GROUP, KEYS):
+        raise ProviderError(f"{leftover.id} is a {leftover.kind}, which is nothing that a launch on Azure leaves")
+    if leftover.kind == GROUP and is_name(leftover.id) and group_of(leftover.id, account) is not None:
+        delete_group(account.places(leftover.id), account)
+    account.keys.forget(leftover.id)
+
+
+def _is_settled(found: Found, account: Account) -> bool:
+    issued_at = read_moment(found.tags.get(tags.ISSUED, ""))
+    return issued_at is None or issued_at <= account.now() - YOUNG
+
+
+def _leftover(found: Found, account: Account) -> Leftover:
+    known = found.tags
+    usd = _usd_per_month(found, account)
+    return Leftover(NAME, GROUP, found.id, found.region, usd, known.get(tags.OWNER, ""), known.get(tags.TOKEN, ""))
+
+
+def _usd_per_month(found: Found, account: Account) -> float:
+    """Return what the disks and addresses in a group cost. Two calls at once."""
+    providers = f"{found.places.group}/providers"
+    with ThreadPoolExecutor(2) as pool:
+        disks = pool.submit(_listed, "Microsoft.Compute/disks", providers, DISKS, account)
+        addresses = pool.submit(_listed, "Microsoft.Network/publicIPAddresses", providers, NETWORK, account)
+        sizes = [int(disk.get("properties", {}).get("diskSizeGB") or 0) for disk in disks.result()]
+        usd = sum(disk_usd_per_month(size) for size in sizes)
+        return round(usd + len(addresses.result()) * PUBLIC_IPV4_USD_PER_HOUR * HOURS_PER_MONTH, 2)
+
+
+def _listed(kind: str, providers: str, api: str, account: Account) -> list[dict[str, Any]]:
+    return list(account.arm.pages(f"{kind}/read", f"{providers}/{kind}", api=api))

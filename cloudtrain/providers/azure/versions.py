@@ -1,0 +1,10 @@
+"""Which version of each of Azure's interfaces we speak: one that has all we use and is not the newest."""
+
+COMPUTE = "2024-11-01"
+DISKS = "2024-03-02"
+NETWORK = "2024-05-01"
+RESOURCES = "2022-09-01"
+SUBSCRIPTIONS = "2022-12-01"
+AUTHORIZATION = "2022-04-01"
+SCHEDULE = "2025-05-01"
+DAILY_SCHEDULE = "2018-09-15"
