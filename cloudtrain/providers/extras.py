@@ -27,13 +27,3 @@ def credentials_finding(found: str, otherwise: str) -> Finding:
     if found:
         return Finding(True, "credentials", f"found: {found}")
     return Finding(False, "credentials", "none were found on this computer", otherwise)
-
-
-def not_rentable_yet(provider: str) -> Finding:
-    """Say that this version shows this cloud's offers and plans, and does not rent there."""
-    return Finding(
-        False,
-        "renting",
-        f"this version shows offers and plans for {provider} and cannot rent machines there yet",
-        f"cloudtrain offers --provider {provider}",
-    )
