@@ -176,7 +176,7 @@ def stop(name: str, tools: Tools) -> Instance:
         NotFoundError: there is no machine of this name.
         ShutdownError: the cloud does not confirm.
     """
-    machine, instance, provider = existing(name, tools)
+    machine, instance, provider = _to_be_ended(name, "stop", tools)
     if instance.market is Market.SPOT:
         raise ConfigError(f"{name} is a spot machine: it can be ended and not stopped", f"cloudtrain terminate {name}")
     with tools.uninterrupted():
@@ -199,11 +199,22 @@ def terminate(name: str, tools: Tools) -> Instance:
         NotFoundError: there is no machine of this name.
         ShutdownError: the cloud does not confirm.
     """
-    machine, instance, provider = existing(name, tools)
+    machine, instance, provider = _to_be_ended(name, "terminate", tools)
     with tools.uninterrupted():
         _end(instance, provider, tools)
     tools.ledger.save_machine(machine, None)
     return instance
+
+
+def _to_be_ended(name: str, verb: str, tools: Tools) -> tuple[MachineSpec, Instance, Provider]:
+    """Return a machine as it is now; one that cannot even be looked at bills on, as far as anybody knows."""
+    try:
+        return existing(name, tools)
+    except ProviderError as error:
+        known = tools.ledger.machine(name).instance
+        if known is None:
+            raise
+        raise shut_down.unconfirmed(known, error.message, verb, error.hint) from error
 
 
 def _end(instance: Instance, provider: Provider, tools: Tools) -> None:

@@ -68,7 +68,7 @@ def refresh_prices(provider: str, regions: Sequence[str], tell: Tell) -> Refresh
     source = open_provider(provider, provider_settings())
     if not isinstance(source, PriceLister):
         raise ConfigError(
-            f"this version reads new prices of {' and '.join(_readable())} only; those of {provider} come with cloudtrain",
+            f"{provider} publishes no prices; there are those of {', '.join(_readable())}",
             "cloudtrain prices refresh --provider aws",
             field="--provider",
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ..model.clock import Clock
-from ..model.errors import CloudtrainError, InstanceNotFoundError, ProviderError, ShutdownError
+from ..model.errors import InstanceNotFoundError, ProviderError, ShutdownError
 from ..model.event import Note, Tell
 from ..model.instance import Instance, InstanceState
 from ..providers.base import Pausable, Provider
@@ -25,7 +25,7 @@ def terminate(instance: Instance, provider: Provider, clock: Clock, tell: Tell) 
     _insist(lambda: provider.terminate(instance.ref), "terminate", instance, provider, clock)
     seen = _look(instance, (InstanceState.TERMINATED,), "terminate", provider, clock)
     if seen is not None and seen.state is not InstanceState.TERMINATED:
-        raise _unconfirmed(instance, f"it is still {seen.state.value}", "terminate")
+        raise unconfirmed(instance, f"it is still {seen.state.value}", "terminate")
     # Some of what was made beside it a cloud lets go of only now.
     _insist(lambda: provider.terminate(instance.ref), "terminate", instance, provider, clock)
     tell(Note(f"{instance.name} ({instance.ref.id}) is terminated; nothing of it bills."))
@@ -49,9 +49,22 @@ def stop(instance: Instance, provider: Provider, clock: Clock, tell: Tell) -> In
     if seen is None:
         raise InstanceNotFoundError(f"{instance.name} ({instance.ref.id}) was gone before it could be stopped")
     if seen.state.bills_compute:
-        raise _unconfirmed(instance, f"it is still {seen.state.value}", "stop")
+        raise unconfirmed(instance, f"it is still {seen.state.value}", "stop")
     tell(Note(f"{instance.name} ({instance.ref.id}) is {seen.state.value}; it now costs ${_residual(seen):.2f} per month."))
     return seen
+
+
+def unconfirmed(instance: Instance, why: str, verb: str, cure: str = "") -> ShutdownError:
+    """Return the error that says what may still bill and what to type; `cure`, where there is one, comes first."""
+    price = "at an unknown price" if instance.full_usd_per_hour is None else f"at ${instance.full_usd_per_hour:.3f}/h"
+    deadline = "none is known" if instance.deadline is None else f"{instance.deadline:%Y-%m-%d %H:%M} UTC"
+    lines = [cure, f"Try again: cloudtrain {verb} {instance.name}", "Look: cloudtrain status"]
+    lines.append(f"Or end it there: {instance.console_url}" if instance.console_url else "")
+    return ShutdownError(
+        f"{instance.ref.provider} did not confirm that {instance.name} ({instance.ref.id}) ended: {why}. "
+        f"It may still bill {price}. Its own deadline: {deadline}.",
+        "\n".join(line for line in lines if line),
+    )
 
 
 def _residual(instance: Instance) -> float:
@@ -68,7 +81,7 @@ def _insist(act: Callable[[], None], verb: str, instance: Instance, provider: Pr
             if isinstance(error, InstanceNotFoundError) and _is_gone(instance, provider):
                 raise
             if attempt == TRIES:
-                raise _unconfirmed(instance, error.message, verb) from error
+                raise unconfirmed(instance, error.message, verb) from error
             clock.sleep(2.0**attempt)
 
 
@@ -87,15 +100,4 @@ def _look(
     try:
         return wait_until(provider, instance.ref, wanted, clock, CONFIRM_TIMEOUT_S)
     except ProviderError as error:
-        raise _unconfirmed(instance, error.message, verb) from error
-
-
-def _unconfirmed(instance: Instance, why: str, verb: str) -> CloudtrainError:
-    price = "at an unknown price" if instance.full_usd_per_hour is None else f"at ${instance.full_usd_per_hour:.3f}/h"
-    deadline = "none is known" if instance.deadline is None else f"{instance.deadline:%Y-%m-%d %H:%M} UTC"
-    return ShutdownError(
-        f"{instance.ref.provider} did not confirm that {instance.name} ({instance.ref.id}) ended: {why}. "
-        f"It may still bill {price}. Its own deadline: {deadline}.",
-        f"Try again: cloudtrain {verb} {instance.name}\nLook: cloudtrain status"
-        + (f"\nOr end it there: {instance.console_url}" if instance.console_url else ""),
-    )
+        raise unconfirmed(instance, error.message, verb) from error

@@ -26,7 +26,7 @@ from cloudtrain.testing.playground.aws.account import Machine
 from cloudtrain.testing.playground.control import PREFIX
 from cloudtrain.testing.playground.hypervisor import open_hypervisor
 
-from ..aws.killing import AS_IT_IS, Helper, Typed
+from ..clouds.killing import AS_IT_IS, Helper, Typed
 
 TIMEOUT_S = 180
 """How long one command may take: ten times what the slowest takes on an idle computer."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..aws.killing import Helper
+from ..clouds.killing import Helper
 
 
 @pytest.fixture(scope="session")

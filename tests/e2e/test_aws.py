@@ -20,7 +20,7 @@ from cloudtrain.model.errors import RunFailedError
 from cloudtrain.model.event import Event, StageStarted
 from cloudtrain.wiring import open_tools
 
-from ..aws.killing import Helper
+from ..clouds.killing import Helper
 from .aws_playground import Playground, open_playground, together, wheel_of
 
 DONE = "out.mkdir(exist_ok=True)\n(out / 'metrics.jsonl').write_text('{\"epoch\": 0, \"loss\": 1}\\n')\nprint('epoch 0')\n"

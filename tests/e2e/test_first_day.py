@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..aws.killing import AS_IT_IS, Helper, Typed
+from ..clouds.killing import AS_IT_IS, Helper, Typed
 
 
 class Shell:

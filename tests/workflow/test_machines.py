@@ -10,8 +10,10 @@ from cloudtrain.model.errors import (
     CloudQuotaExceededError,
     ConfigError,
     NoOfferFitsError,
+    PermissionDeniedError,
     ProviderError,
     RunHeldError,
+    ShutdownError,
 )
 from cloudtrain.model.instance import InstanceState, LaunchOrder
 from cloudtrain.model.lease import Lease
@@ -60,6 +62,17 @@ def test_what_the_whole_cloud_has_no_quota_for_is_not_tried_elsewhere(world: Wor
         machines.start(MACHINE, world.tools)
     assert "Ask for more" in refused.value.hint
     assert world.ledger.open_intents() == []
+
+
+@pytest.mark.parametrize("verb", ["stop", "terminate"])
+def test_what_cannot_even_be_looked_at_may_bill_on(world: World, verb: str) -> None:
+    machines.start(MACHINE, world.tools)
+    world.provider.fail_next("get", PermissionDeniedError("you may not look", "Ask whoever administers the account."))
+    with pytest.raises(ShutdownError, match="may still bill") as refused:
+        getattr(machines, verb)(MACHINE.name, world.tools)
+    assert refused.value.hint.startswith("Ask whoever administers the account.\n")
+    assert f"cloudtrain {verb} {MACHINE.name}" in refused.value.hint
+    getattr(machines, verb)(MACHINE.name, world.tools)
 
 
 def test_extend_by_dollars_moves_the_deadline_by_what_they_buy(world: World) -> None:
