@@ -77,6 +77,12 @@ Sample = Annotated[
 AllowUnsupportedGpu = Annotated[
     bool, typer.Option("--allow-unsupported-gpu", help="Rent a GPU the framework is known not to compute on.")
 ]
+Attended = Annotated[
+    bool,
+    typer.Option(
+        "--attended", help="Rent also what the cloud never ends by itself: it bills until you, at this computer, end it."
+    ),
+]
 CreateNetwork = Annotated[bool, typer.Option("--create-network", help="Make a network where the account has no default one.")]
 RunFilter = Annotated[
     str | None,

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
-from . import frameworks, gpus, installer, local_content, requirements
+from . import frameworks, gpus, installer, local_content, requirements, tpus
 from .frameworks import Choice, Platform
 from .installer import Order
 from .pip_settings import PipSettings
@@ -101,6 +101,7 @@ def _platform() -> Platform:
         system=platform.system(),
         machine=platform.machine(),
         has_nvidia=gpus.has_driver(),
+        has_tpu=tpus.count() > 0,
     )
 
 

@@ -20,6 +20,7 @@ _NAMES = {
         "tensorflow-gpu",
         "tensorflow-rocm",
         "tensorflow-macos",
+        "tensorflow-tpu",
         "intel-tensorflow",
         "tf-nightly",
         "tf-nightly-cpu",
@@ -39,14 +40,19 @@ _PYTHONS: dict[str, tuple[tuple[int, int], tuple[int, int] | None]] = {
 }
 
 
+# The same for TPU machines, where it differs.
+_TPU_PYTHONS: dict[str, tuple[tuple[int, int], tuple[int, int] | None]] = {"jax": ((3, 10), None)}
+
+
 @dataclass(frozen=True)
 class Platform:
-    """What decides between the variants of a package: Python, system, processor, NVIDIA driver."""
+    """What decides between the variants of a package: Python, system, processor, NVIDIA driver, TPU chips."""
 
     python: tuple[int, int]
     system: str
     machine: str
     has_nvidia: bool
+    has_tpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def choose(framework: str, wanted: Requirements, platform: Platform, has_own_ind
         raise GuestError(f"there is no framework {framework!r}")
     missing = [part for part in _parts(framework, wanted.names) if not wanted.names & _NAMES[part]]
     for part in missing:
-        _check_python(part, platform.python)
+        _check_python(part, platform)
     packages = tuple(_package(part, platform) for part in missing)
     is_cpu_torch = "pytorch" in missing and platform.system == "Linux" and not platform.has_nvidia
     index = TORCH_CPU_INDEX if is_cpu_torch and not has_own_index and not wanted.names_index else None
@@ -92,8 +98,9 @@ def _parts(framework: str, named: Collection[str]) -> list[str]:
     return ["keras"] if _named(named, ("pytorch", "jax")) else ["keras", "tensorflow"]
 
 
-def _check_python(part: str, python: tuple[int, int]) -> None:
-    first, last = _PYTHONS[part]
+def _check_python(part: str, platform: Platform) -> None:
+    python = platform.python
+    first, last = _TPU_PYTHONS.get(part, _PYTHONS[part]) if platform.has_tpu else _PYTHONS[part]
     if python < first or (last is not None and python > last):
         span = f"{_dotted(first)} to {_dotted(last)}" if last else f"{_dotted(first)} or newer"
         raise GuestError(
@@ -103,11 +110,20 @@ def _check_python(part: str, python: tuple[int, int]) -> None:
 
 
 def _package(part: str, platform: Platform) -> str:
+    if platform.has_tpu and part in ("tensorflow", "jax"):
+        return _for_tpu(part, platform.python)
     if part == "tensorflow":
         return _tensorflow(platform)
     if part == "jax":
         return "jax[cuda12]==0.10.2" if platform.has_nvidia else "jax==0.10.2"
     return {"keras": "keras==3.15.1", "pytorch": "torch==2.13.0"}[part]
+
+
+def _for_tpu(part: str, python: tuple[int, int]) -> str:
+    if part == "tensorflow":
+        return "tensorflow-tpu==2.20.0"
+    # Google's TPU images have Python 3.10, for which this is the last JAX.
+    return "jax[tpu]==0.6.2" if python < (3, 11) else "jax[tpu]==0.10.2"
 
 
 def _tensorflow(platform: Platform) -> str:

@@ -1,7 +1,8 @@
 """Does the GPU compute? A framework that sees a GPU may still fail on it, or quietly use the processor instead.
 
-The check is a real matrix product on every visible GPU. It runs in a process of its own, since a driver and a framework
-that do not fit may kill the process they meet in, or keep it busy for half an hour.
+The check is a real matrix product on every visible GPU, or on every TPU chip where the machine has those instead. It runs in a
+process of its own, since a driver and a framework that do not fit may kill the process they meet in, or keep it busy for half
+an hour.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import traceback
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable
 
-from . import gpus, processes
+from . import gpus, processes, tpus
 from .probes import PROBES, Probe
+from .tpu_probes import TPU_PROBES
 
 TIMEOUT_S = 600.0
 
@@ -55,7 +57,7 @@ def check(framework: str, wanted: int, timeout_s: float = TIMEOUT_S) -> dict[str
     seen = Verdict(device=first.get("name"), driver=first.get("driver"), compute_capability=first.get("compute_capability"))
     verdict = replace(seen, **_apart(lambda: _examine(framework, wanted), timeout_s))
     if not verdict.ok:
-        verdict.reason = f"{verdict.reason} ({_surroundings(verdict, len(hardware))})"
+        verdict.reason = f"{verdict.reason} ({_surroundings(verdict, len(hardware), tpus.count())})"
     return asdict(verdict)
 
 
@@ -126,7 +128,7 @@ def _examine(framework: str, wanted: int) -> dict[str, Any]:
         return {"reason": "the framework is none: there is nothing to compute with"}
     if framework == "keras":
         return _examine_keras(wanted)
-    return _compute(PROBES[framework](), wanted)
+    return _compute(framework, wanted)
 
 
 def _examine_keras(wanted: int) -> dict[str, Any]:
@@ -134,11 +136,19 @@ def _examine_keras(wanted: int) -> dict[str, Any]:
     name, backend = f"keras {keras.__version__}", str(keras.backend.backend())
     if backend not in PROBES:
         return {"library": name, "reason": f"Keras' backend {backend} is none we know to compute on a GPU"}
-    found = _compute(PROBES[backend](), wanted)
-    return {**found, "library": f"{name} on {found['library']}"}
+    found = _compute(backend, wanted)
+    return {**found, "library": f"{name} on {found.get('library', backend)}"}
 
 
-def _compute(probe: Probe, wanted: int) -> dict[str, Any]:
+def _compute(framework: str, wanted: int) -> dict[str, Any]:
+    if not tpus.count():
+        return _compute_on_all(PROBES[framework](), wanted)
+    if framework not in TPU_PROBES:
+        return {"reason": f"this machine has TPU chips, and {framework} is not known to compute on them here"}
+    return _compute_on_all(TPU_PROBES[framework](), wanted)
+
+
+def _compute_on_all(probe: Probe, wanted: int) -> dict[str, Any]:
     found: dict[str, Any] = {"library": probe.library}
     try:
         found["gpus"] = count = probe.count()
@@ -148,26 +158,28 @@ def _compute(probe: Probe, wanted: int) -> dict[str, Any]:
             _multiply(probe, index)
     except Exception as error:
         traceback.print_exc()
-        return {**found, "reason": f"{probe.library} does not compute on the GPU: {_in_a_line(error)}"}
+        return {**found, "reason": f"{probe.library} does not compute on the {probe.kind}: {_in_a_line(error)}"}
     if count == 0:
-        build = "" if probe.is_for_gpus() else ", and this build of it is for processors alone"
-        return {**found, "reason": f"no GPU is visible to {probe.library}{build}"}
+        build = "" if probe.is_built_for_it() else ", and this build of it is for processors alone"
+        return {**found, "reason": f"no {probe.kind} is visible to {probe.library}{build}"}
     if count < wanted:
-        return {**found, "reason": f"{count} of the {wanted} GPUs asked for are visible to {probe.library}"}
+        return {**found, "reason": f"{count} of the {wanted} {probe.kind}s asked for are visible to {probe.library}"}
     return {**found, "ok": True}
 
 
 def _multiply(probe: Probe, index: int) -> None:
     is_on_gpu, total = probe.sum_of_product(index, _SIDE)
     if not is_on_gpu:
-        raise ArithmeticError(f"the product meant for GPU {index} was computed elsewhere")
+        raise ArithmeticError(f"the product meant for {probe.kind} {index} was computed elsewhere")
     if not abs(total - _EXACT) < _TOLERANCE:  # so written, NaN is wrong too
-        raise ArithmeticError(f"GPU {index} computed {total} where {_EXACT} is right")
+        raise ArithmeticError(f"{probe.kind} {index} computed {total} where {_EXACT} is right")
 
 
-def _surroundings(verdict: Verdict, shown: int) -> str:
-    """Say what else is known: the driver, the GPUs it shows, the library."""
-    if not shown:
+def _surroundings(verdict: Verdict, shown: int, chips: int) -> str:
+    """Say what else is known: the driver, the GPUs it shows, the TPU chips, the library."""
+    if chips:
+        parts = [f"this machine has {chips} TPU chip{'' if chips == 1 else 's'}"]
+    elif not shown:
         parts = ["no NVIDIA driver answers on this machine"]
     else:
         parts = [f"nvidia-smi shows {shown}", f"{verdict.device or 'a GPU'}", f"driver {verdict.driver or 'unknown'}"]

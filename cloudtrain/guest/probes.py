@@ -11,16 +11,18 @@ class Probe(Protocol):
 
     Attributes:
         library: its name and version.
+        kind: what it is asked for: "GPU" or "TPU".
     """
 
     library: str
+    kind: str
 
     def count(self) -> int:
         """Return how many GPUs the framework sees."""
         ...
 
-    def is_for_gpus(self) -> bool:
-        """Say whether this build of the framework could use an NVIDIA GPU at all."""
+    def is_built_for_it(self) -> bool:
+        """Say whether this build of the framework could use an NVIDIA GPU, or a TPU, at all."""
         ...
 
     def describe(self, index: int) -> dict[str, str]:
@@ -35,6 +37,8 @@ class Probe(Protocol):
 class TensorFlowProbe:
     """TensorFlow, with its habit of falling back to the processor switched off."""
 
+    kind = "GPU"
+
     def __init__(self) -> None:
         self._tf: Any = importlib.import_module("tensorflow")
         self._tf.config.set_soft_device_placement(False)
@@ -43,7 +47,7 @@ class TensorFlowProbe:
     def count(self) -> int:
         return len(self._tf.config.list_physical_devices("GPU"))
 
-    def is_for_gpus(self) -> bool:
+    def is_built_for_it(self) -> bool:
         return bool(self._tf.test.is_built_with_cuda())
 
     def describe(self, index: int) -> dict[str, str]:
@@ -62,6 +66,8 @@ class TensorFlowProbe:
 class TorchProbe:
     """PyTorch."""
 
+    kind = "GPU"
+
     def __init__(self) -> None:
         self._torch: Any = importlib.import_module("torch")
         self.library = f"torch {self._torch.__version__}"
@@ -69,7 +75,7 @@ class TorchProbe:
     def count(self) -> int:
         return int(self._torch.cuda.device_count()) if self._torch.cuda.is_available() else 0
 
-    def is_for_gpus(self) -> bool:
+    def is_built_for_it(self) -> bool:
         return self._torch.version.cuda is not None
 
     def describe(self, index: int) -> dict[str, str]:
@@ -85,6 +91,8 @@ class TorchProbe:
 class JaxProbe:
     """JAX, which falls back to the processor with no more than a warning."""
 
+    kind = "GPU"
+
     def __init__(self) -> None:
         self._jax: Any = importlib.import_module("jax")
         self._numpy: Any = importlib.import_module("jax.numpy")
@@ -93,7 +101,7 @@ class JaxProbe:
     def count(self) -> int:
         return len(self._gpus())
 
-    def is_for_gpus(self) -> bool:
+    def is_built_for_it(self) -> bool:
         # Its GPU part is a package of its own, found or not when JAX starts.
         return importlib.util.find_spec("jax_plugins") is not None
 

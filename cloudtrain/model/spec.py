@@ -177,6 +177,7 @@ class MachineSpec:
         image: "auto", or an image name of that cloud.
         network: the cloud's name of the network to use ("vpc-0a1b…"), or "" for the account's default one.
         create_network: make a network when the account has no default one; asked for by a flag, never by a file.
+        attended: rent also what the cloud ends only when it is told to; asked for by a flag, never by a file.
         project: the Google Cloud project that pays, or "" for the person's own default.
         subscription: the Azure subscription that pays, or "" for the person's own default.
         hosts: the machines of one's own to choose from, in order of preference; for the provider that rents none.
@@ -194,6 +195,7 @@ class MachineSpec:
     image: str = "auto"
     network: str = ""
     create_network: bool = False
+    attended: bool = False
     ssh: SshSettings = field(default_factory=SshSettings)
     project: str = ""
     subscription: str = ""

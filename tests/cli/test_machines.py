@@ -1,8 +1,13 @@
 """start, get, ip, ssh, stop, terminate: machines without a job, on the pretend cloud."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from cloudtrain import overview
+from cloudtrain.journey import Tools
 
 from .conftest import Cli, config
 from .terminal import Terminal
@@ -149,3 +154,28 @@ def test_sweep_shows_asks_and_ends(cli: Cli) -> None:
     assert refused.err.endswith("  cloudtrain sweep --yes\n")
     assert [instance["name"] for instance in cli("sweep", "--yes", "--json").json["ended"]] == ["memory"]
     assert cli("status", "--json").json["machines"] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"run": "the-run"}, "the-run uses it. Go on with that: cloudtrain attach the-run. Or end the machine"),
+        ({"standing": overview.Standing.ANOTHERS}, "it is "),
+    ],
+)
+def test_a_sweep_says_what_stays_and_goes_on_billing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], why: str
+) -> None:
+    cli("start", "memory")
+    look = overview.status
+
+    def needed(tools: Tools) -> overview.Status:
+        status = look(tools)
+        return replace(status, machines=tuple(replace(machine, **changed) for machine in status.machines))
+
+    monkeypatch.setattr(overview, "status", needed)
+    said = cli("sweep", "--dry-run")
+    assert said.code == 0
+    assert said.out == "No machine is there that nobody needs.\n"
+    assert said.err.startswith("memory (")
+    assert f") stays, running: {why}" in said.err

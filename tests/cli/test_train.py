@@ -155,6 +155,13 @@ def test_a_reader_that_goes_away_does_not_end_the_run(gate: Gate, cli: Cli) -> N
     assert process.wait() == 0
 
 
+def test_attended_and_detached_contradict_each_other(job: Path, cli: Cli) -> None:
+    said = cli("train", "pretend", "--attended", "--detach")
+    assert said.code == 2
+    assert "--attended means that this command stays" in said.err
+    assert machines(cli) == []
+
+
 def test_detached_returns_at_once_and_attach_ends_it(gate: Gate, cli: Cli) -> None:
     process = started("train", "pretend", "--detach")
     _, err = process.communicate()

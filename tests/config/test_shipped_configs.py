@@ -6,9 +6,13 @@ import pytest
 
 from cloudtrain.config.assets import asset_folder
 from cloudtrain.config.machine import list_machines, load_machine
-from cloudtrain.model.spec import MachineSpec, Market
+from cloudtrain.model.spec import MachineSpec, Market, Resources
 from cloudtrain.prices.table import rows
+from cloudtrain.providers.gcp.tpu_types import ends_itself, tpu_offers
 from cloudtrain.providers.registry import provider_names
+
+TPU = ("TPU", 0, 0)
+"""The price table has no TPUs: the adapter knows them."""
 
 # name: (GPU, how many, GiB each) as the price table writes them; None where there is none to look up.
 GPUS = {
@@ -30,6 +34,8 @@ GPUS = {
     "gcp-a100": ("A100", 1, 40),
     "gcp-h100": ("H100", 8, 80),
     "gcp-e2": None,
+    "gcp-tpu-v5e": TPU,
+    "gcp-tpu-v6e": TPU,
     "local": None,
     "memory": None,
 }
@@ -62,7 +68,7 @@ def test_each_buys_on_demand_from_a_provider_there_is(machine: MachineSpec) -> N
 
 def test_each_type_has_a_price_in_each_region_and_the_gpus_it_promises(machine: MachineSpec) -> None:
     wanted = GPUS[machine.name]
-    if wanted is None:
+    if wanted in (None, TPU):
         return
     table = {(offer.instance_type, offer.region): offer for offer in rows(machine.provider) if offer.market is machine.market}
     for instance_type in machine.instance_types:
@@ -73,6 +79,17 @@ def test_each_type_has_a_price_in_each_region_and_the_gpus_it_promises(machine: 
     assert machine.regions
     assert f"{wanted[2]} GiB" in machine.description
     assert machine.description.startswith("Eight " if wanted[1] == 8 else "One ")
+
+
+def test_those_with_a_tpu_name_what_ends_itself_and_has_a_price(machine: MachineSpec) -> None:
+    if GPUS[machine.name] is not TPU:
+        return
+    assert machine.market is Market.ON_DEMAND
+    offers = [offer for offer in tpu_offers(machine, Resources()) if offer.named_by(machine)]
+    renting_itself_out = [each for each in offers if ends_itself(each.instance_type, each.zone, each.market)]
+    assert {each.region for each in renting_itself_out} == set(machine.regions)
+    assert all(each.usd_per_hour for each in renting_itself_out)
+    assert f"one chip ({offers[0].gpu_memory_gib:g} GiB)" in machine.description
 
 
 def test_those_without_a_gpu_say_so(machine: MachineSpec) -> None:

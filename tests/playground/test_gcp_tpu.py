@@ -1,5 +1,6 @@
 """TPU machines: asked for in a queue, ended by the limit that was asked for, and by nothing else."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -115,3 +116,32 @@ def test_what_kinds_there_are(google: Google) -> None:
     versions = google.call("GET", f"{below(google)}/runtimeVersions")["runtimeVersions"]
     assert NODE["runtimeVersion"] in {one["version"] for one in versions}
     assert google.call("GET", f"/v2/projects/{google.project}/locations")["locations"][0]["locationId"]
+
+
+def test_the_newer_version_shows_when_its_limit_ends_it(gcp: GcpCloud, google: Google) -> None:
+    active(google, runDuration={"maxRunDuration": "3600s"})
+    ends = google.call("GET", f"{below(google)}/nodes/pod")["schedulingConfig"]["terminationTimestamp"]
+    left = datetime.fromisoformat(ends) - gcp.account.timeline.now()
+    assert timedelta(seconds=3590) < left <= timedelta(seconds=3600)
+    assert "terminationTimestamp" not in google.call("GET", f"{below(google, 'v2')}/nodes/pod")["schedulingConfig"]
+
+
+def test_a_request_may_fail_at_once_or_when_it_has_waited_long_enough(gcp: GcpCloud, google: Google) -> None:
+    gcp.account.tpu_troubles[ZONE] = {"code": 8, "message": "no capacity"}
+    queue(google)
+    assert [state(google) for _ in "12"] == ["WAITING_FOR_RESOURCES", "FAILED"]
+    failed = google.call("GET", f"{below(google)}/queuedResources/request")["state"]["failedData"]
+    assert failed == {"error": {"code": 8, "message": "no capacity"}}
+    google.call("DELETE", f"{below(google)}/queuedResources/request")
+    gcp.account.tpu_troubles[ZONE] = {}
+    queue(google, queueingPolicy={"validUntilDuration": "300s"})
+    gcp.advance(299)
+    assert state(google) == "WAITING_FOR_RESOURCES"
+    gcp.advance(1)
+    assert state(google) == "FAILED"
+
+
+def test_who_may_not_touch_nodes_may_not_touch_requests(gcp: GcpCloud, google: Google) -> None:
+    gcp.account.denied = {"tpu.nodes.list"}
+    with refused(403, "PERMISSION_DENIED"):
+        google.call("GET", f"{below(google)}/queuedResources")

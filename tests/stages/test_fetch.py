@@ -127,6 +127,42 @@ class TestLooking:
             stage.look(job(first.url, second.url), Storage(first, second))
 
 
+class TestWords:
+    @pytest.mark.parametrize(
+        ("url", "cloud", "look", "copy"),
+        [
+            ("s3://b/one/", "AWS", "aws s3 ls s3://b/one/", "S3 does.*: aws s3 cp s3://b/one/ . --recursive"),
+            (
+                "gs://b/one/",
+                "Google Cloud",
+                "gcloud storage ls gs://b/one/",
+                "Cloud Storage does.*: gcloud storage cp --recursive gs://b/one/ .",
+            ),
+            (
+                "az://acc/con/one/",
+                "Azure",
+                "az storage blob list --auth-mode login --output table --account-name acc --container-name con --prefix one/",
+                "Blob Storage does.*: az storage blob download-batch --auth-mode login --destination . "
+                "--account-name acc --source con --pattern 'one/[*]'",
+            ),
+        ],
+    )
+    def test_each_cloud_s_own_are_used(self, job: Callable[..., JobSpec], url: str, cloud: str, look: str, copy: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            stage.look(job(url), Poor())
+        assert caught.value.hint.startswith(f"Choose a machine on {cloud}, or")
+        with pytest.raises(ConfigError) as caught:
+            stage.look(job(url), Storage(data(url)))
+        assert caught.value.hint == f"Look: {look}"
+        with pytest.raises(TransferError, match=f"(?s){copy}$"):
+            stage.fetch([data(url, "x", "y")], UNTIL, WORK, Storage(), Machine((10, False), (10, False)), lambda _: None)
+
+    def test_a_whole_container_is_listed_without_a_prefix(self, job: Callable[..., JobSpec]) -> None:
+        with pytest.raises(ConfigError) as caught:
+            stage.look(job("az://acc/con/"), Storage(data("az://acc/con/")))
+        assert caught.value.hint.endswith("--account-name acc --container-name con")
+
+
 class TestPrice:
     def test_the_same_region_costs_nothing_and_says_nothing(self) -> None:
         found = [data("s3://b/one/", "x", size=10**12)]
@@ -139,7 +175,15 @@ class TestPrice:
         assert said.startswith(
             "s3://b/one/ is in eu-west-1 and the machine in us-east-1: 150.00 GB from there cost about $3.00"
         )
+        assert "more from some regions" in said
         assert stage.transfer_usd(found, "us-east-1") == pytest.approx(3.0)
+
+    @pytest.mark.parametrize(("url", "kept_in"), [("gs://b/one/", "europe-west4"), ("az://a/c/one/", "westeurope")])
+    def test_a_way_between_continents_is_said_to_cost_more(self, job: Callable[..., JobSpec], url: str, kept_in: str) -> None:
+        [said] = stage.warn_or_refuse([data(url, "x", region=kept_in)], "us-central1")
+        assert "at $0.02/GB (more between continents), which no budget holds down" in said
+        [said] = stage.warn_of_checkpoints(job(checkpoints=url), kept_in, "us-central1")
+        assert "about $0.02 (more between continents), which" in said
 
     @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
     def test_a_way_without_a_price_is_refused(self, region: str) -> None:

@@ -10,7 +10,7 @@ from ...config.duration import parse_duration
 from ...config.machine import load_machine
 from ...model.spec import DEFAULT_MAX_LIFETIME_S, Budget, OnFinish
 from ..names import machine_meant
-from ..options import Config, CreateNetwork, Dollars, JsonLines, Lifetime, refuse_no_money
+from ..options import Attended, Config, CreateNetwork, Dollars, JsonLines, Lifetime, refuse_no_money
 from ..render import json_line
 from ..session import open_session
 from ..show import show_instance
@@ -36,6 +36,7 @@ def start(
     max_lifetime: Lifetime = None,
     on_finish: AtDeadline = OnFinish.TERMINATE,
     create_network: CreateNetwork = False,
+    attended: Attended = False,
     no_wait: NoWait = False,
     as_json: JsonLines = False,
 ) -> None:
@@ -46,7 +47,8 @@ def start(
     refuse_no_money(budget, "cloudtrain start --budget 5")
     lifetime_s = DEFAULT_MAX_LIFETIME_S if max_lifetime is None else parse_duration(max_lifetime)
     with open_session(as_json=as_json) as session:
-        machine = replace(load_machine(machine_meant(name, session.tools.ledger)), create_network=create_network)
+        named = load_machine(machine_meant(name, session.tools.ledger))
+        machine = replace(named, create_network=create_network, attended=attended)
         instance = machines.start(
             machine, session.tools, budget=Budget(budget, lifetime_s), on_finish=on_finish, wait=not no_wait
         )

@@ -1,14 +1,17 @@
 """train: a job's folder to trained results on this disk."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from ... import workflow
+from ...model.errors import ConfigError
 from ..job_flags import JobFlags
 from ..options import (
     AllowUnsupportedGpu,
+    Attended,
     Config,
     Dollars,
     EnvironmentOption,
@@ -57,6 +60,7 @@ def train(
     env: EnvironmentOption = None,
     sample: Sample = None,
     allow_unsupported_gpu: AllowUnsupportedGpu = False,
+    attended: Attended = False,
     dry_run: DryRun = False,
     detach: Detach = False,
     on_interrupt: OnInterrupt = "ask",
@@ -68,8 +72,11 @@ def train(
     Uploads the folder, makes the environment, checks the GPU, runs the command of cloudtrain.yaml (or the one after --),
     follows its log, brings the results to runs/ and ends the machine. Flags replace what the files say.
     """
+    if attended and detach:
+        raise ConfigError("--attended means that this command stays to end the machine", "Leave out --detach, or --attended")
     flags = JobFlags(budget, max_lifetime, idle_timeout, on_finish, framework, gpus, market, tuple(env or ()), sample)
-    job, machine = flags.load(name, folder, command_of(context))
+    job, configured = flags.load(name, folder, command_of(context))
+    machine = replace(configured, attended=attended)
     if dry_run:
         show_planned(job, machine, allow_unsupported_gpu=allow_unsupported_gpu, as_json=as_json)
         return

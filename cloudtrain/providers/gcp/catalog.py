@@ -20,6 +20,7 @@ from .credentials import find_login
 from .machine_types import MachineType
 from .market import machine_types
 from .rest import Rest
+from .tpu_types import is_tpu_type, tpu_offers
 from .unit_prices import FRESH, Prices, unit_prices
 
 NAME = "gcp"
@@ -58,8 +59,8 @@ def offers(settings: ProviderSettings, rest: Rest, need: Resources) -> Sequence[
         ProviderUnavailableError: the table is missing or damaged.
     """
     machine = settings.machine
-    known = offers_from_table(settings, NAME, Resources())
-    if machine is not None and may_ask():
+    known: Sequence[Offer] = (*offers_from_table(settings, NAME, Resources()), *tpu_offers(machine, need))
+    if machine is not None and not _is_all_tpu(machine) and may_ask():
         known = _with_live(machine, known, settings, rest)
     disk_gb = machine.disk_gb if machine is not None else None
     return tuple(
@@ -82,6 +83,10 @@ def is_fresh(offer: Offer | None, today: date) -> bool:
     if offer is None or offer.usd_per_hour is None or offer.priced_on is None:
         return False
     return timedelta(0) <= today - offer.priced_on <= FRESH
+
+
+def _is_all_tpu(machine: MachineSpec) -> bool:
+    return bool(machine.instance_types) and all(is_tpu_type(each) for each in machine.instance_types)
 
 
 def _image_gib(offer: Offer) -> int:

@@ -15,6 +15,8 @@ from .image import LEARNING
 from .permissions import permission_finding
 from .quota import FAMILY_LIMIT, limits, quota_info, request_line
 from .rest import Rest
+from .tpu_machines import LIST
+from .tpu_types import is_tpu_type
 
 REGION = "us-central1"
 """Where is looked when no machine config says."""
@@ -44,7 +46,8 @@ def findings(settings: ProviderSettings, rest: Rest) -> Sequence[Finding]:
     if not project.ok:
         return (sdk, credentials, project)
     with ThreadPoolExecutor(_THREADS) as pool:
-        services = [pool.submit(_service, name, ask, lost) for name, ask, lost in _services(rest)]
+        wanted = (*_services(rest), *_tpu_service(settings, rest))
+        services = [pool.submit(_service, name, ask, lost) for name, ask, lost in wanted]
         permissions = pool.submit(permission_finding, rest)
         quota = pool.submit(_quota, settings, rest)
         every = [future.result() for future in services]
@@ -99,6 +102,18 @@ def _services(rest: Rest) -> Sequence[tuple[str, Callable[[], object], str]]:
     )
 
 
+def _tpu_service(settings: ProviderSettings, rest: Rest) -> Sequence[tuple[str, Callable[[], object], str]]:
+    """Return the same of the TPU service, for a machine config that names a TPU."""
+    if not _is_tpu(settings.machine):
+        return ()
+    path = f"projects/{rest.project}/locations/-/queuedResources"
+    return (("TPU machines", lambda: rest.call(LIST, "GET", path, query={"pageSize": "1"}), "none can be rented"),)
+
+
+def _is_tpu(machine: MachineSpec | None) -> bool:
+    return machine is not None and bool(machine.instance_types) and is_tpu_type(machine.instance_types[0])
+
+
 def _service(subject: str, ask: Callable[[], object], lost: str) -> Finding:
     try:
         ask()
@@ -109,6 +124,9 @@ def _service(subject: str, ask: Callable[[], object], lost: str) -> Finding:
 
 def _quota(settings: ProviderSettings, rest: Rest) -> list[Finding]:
     """Return a finding for each limit that the smallest machine wanted counts against."""
+    if _is_tpu(settings.machine):
+        where = f"https://console.cloud.google.com/iam-admin/quotas?project={rest.project}"
+        return [Finding(True, "quota", f"the limits of TPUs are in no answer we may read; they are at {where}")]
     disk_gb = settings.machine.disk_gb if settings.machine is not None else None
     found = []
     for offer in _wanted(settings):

@@ -18,14 +18,21 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     try:
         found = find(ref, account)
     except InstanceNotFoundError:
-        _remove_beside(ref.id, account)
+        remove_beside(ref.id, account)
         return
     if found.state is not InstanceState.TERMINATING:
         asked(account, "compute.instances.delete", "DELETE", found.path(account))
 
 
-def _remove_beside(name: str, account: Account) -> None:
+def remove_beside(name: str, account: Account) -> None:
+    """Remove what was made beside a machine that is gone: its firewall rules, and its keys here.
+
+    Raises:
+        ProviderError: Google refused.
+    """
+
     def remove_all_rules() -> None:
         remove_rules(name, account, owner_of(account.machine))
 
-    all_of(remove_all_rules, lambda: account.keys.forget(name))
+    # The keys first: without its rules nothing would tell a later look that they are left.
+    all_of(lambda: account.keys.forget(name), remove_all_rules)

@@ -14,7 +14,7 @@ PATHS = {
     "iamcredentials": "v1/",
     "serviceusage": "v1/",
     "storage": "storage/v1/",
-    "tpu": "v2/",
+    "tpu": "v2alpha1/",
 }
 """Below each service's host, the path of the version we speak."""
 

@@ -102,18 +102,27 @@ def let_caller_in(found: Found, account: Account) -> None:
         ProviderError: the address cannot be found out, or Google refused.
     """
     interface: Rule = next(iter(found.machine.get("networkInterfaces", ())), {})
-    network = "projects/" + str(interface.get("network", "")).partition("projects/")[2]
+    open_to_caller(found.id, str(interface.get("network", "")), found.note, account)
+
+
+def open_to_caller(name: str, network: str, note: notes.Note, account: Account) -> None:
+    """Make the rules of whatever has this name, in this network, allow the caller's address of now, and no other one.
+
+    Raises:
+        ProviderError: the address cannot be found out, or Google refused.
+    """
+    network = "projects/" + network.partition("projects/")[2]
     project = network.split("/")[1]
     port = account.machine.ssh.port if account.machine is not None else 22
-    wanted = {rule["name"]: rule for rule in rules(found.id, network, allowed_from(account.machine), port, _thing(found))}
-    present = {rule["name"]: rule for rule in rules_of(found.id, account, project)}
+    wanted = {rule["name"]: rule for rule in rules(name, network, allowed_from(account.machine), port, _thing(note))}
+    present = {rule["name"]: rule for rule in rules_of(name, account, project)}
     accepted = [
-        _made(rule, project, "", account) if name not in present else _patched(rule, project, account)
-        for name, rule in wanted.items()
-        if _says(present.get(name, {})) != _says(rule)
+        _made(rule, project, "", account) if title not in present else _patched(rule, project, account)
+        for title, rule in wanted.items()
+        if _says(present.get(title, {})) != _says(rule)
     ]
-    for name in present.keys() - wanted.keys():
-        path = f"{_rules_path(account, project)}/{name}"
+    for unwanted in present.keys() - wanted.keys():
+        path = f"{_rules_path(account, project)}/{unwanted}"
         accepted.append(asked(account, "compute.firewalls.delete", "DELETE", path))
     until_all_done(accepted, account)
 
@@ -138,8 +147,8 @@ def _unmake(name: str, count: int, project: str, account: Account) -> None:
 _LOOKS_AFTER_S = (0.0, 3.0, 6.0)
 
 
-def _thing(found: Found) -> notes.Note:
-    return {key: found.note.get(key, "") for key in (notes.MACHINE, notes.TOKEN, notes.OWNER)}
+def _thing(note: notes.Note) -> notes.Note:
+    return {key: note.get(key, "") for key in (notes.MACHINE, notes.TOKEN, notes.OWNER)}
 
 
 def _made(rule: Rule, project: str, token: str, account: Account) -> Accepted:

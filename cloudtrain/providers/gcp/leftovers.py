@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...model.errors import ProviderError
-from ...model.instance import Leftover
+from ...model.instance import InstanceState, Leftover
 from . import notes
 from .account import NAME, Account
 from .billing import disk_usd_per_month
@@ -15,6 +15,8 @@ from .firewall import all_rules, remove_rules
 from .machines import all_of_ours
 from .network import owner_of
 from .operations import asked
+from .tpu_ending import REQUEST, remove_request, requests_left
+from .tpu_machines import all_tpus
 from .translate import is_absent
 
 DISK, GROUP, KEYS = "disk", "group", "keys"
@@ -27,21 +29,23 @@ Thing = Mapping[str, Any]
 
 
 def leftovers(account: Account) -> Sequence[Leftover]:
-    """Return them from every zone, and the keys on this computer that nothing needs. See `Provider.leftovers`. Three calls."""
+    """Return them from every zone, and the keys here that nothing needs. See `Provider.leftovers`. Five calls at most."""
     keys = account.keys.made_before(account.now() - YOUNG)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         asked_rules, asked_disks = pool.submit(all_rules, account), pool.submit(_disks, account)
-        rules, disks = asked_rules.result(), asked_disks.result()
+        asked_tpus = pool.submit(all_tpus, account)
+        rules, disks, requests = asked_rules.result(), asked_disks.result(), requests_left(asked_tpus.result())
     if not (keys or rules or disks):
-        return ()
+        return requests
     # Looked at after what was made: a machine that is launched meanwhile is then seen to live.
-    alive = {found.id for found in all_of_ours(account)}
+    alive = {found.id for found in all_of_ours(account)} | _living_tpus(account)
     groups = {name: rule for name, rule in rules.items() if name not in alive and _is_settled(rule, account)}
     return [
         *(_leftover(DISK, f"{last(each['zone'])}/{each['name']}", each, _usd(each)) for each in disks if not each.get("users")),
         *(_leftover(GROUP, name, rule) for name, rule in groups.items()),
         # The keys of a group that is left go with it.
         *(Leftover(NAME, KEYS, name, token=name) for name in sorted(keys - alive - groups.keys())),
+        *requests,
     ]
 
 
@@ -50,14 +54,20 @@ def remove(leftover: Leftover, account: Account) -> None:
     if leftover.provider != NAME:
         raise ProviderError(f"{leftover.id} is no leftover of Google Cloud")
     if leftover.kind == GROUP:
-        remove_rules(leftover.id, account, owner_of(account.machine))
         account.keys.forget(leftover.id)
+        remove_rules(leftover.id, account, owner_of(account.machine))
     elif leftover.kind == KEYS:
         account.keys.forget(leftover.id)
     elif leftover.kind == DISK:
         _remove_disk(leftover, account)
+    elif leftover.kind == REQUEST:
+        remove_request(leftover, account)
     else:
         raise ProviderError(f"{leftover.id} is a {leftover.kind}, which is nothing that a launch on Google Cloud leaves")
+
+
+def _living_tpus(account: Account) -> set[str]:
+    return {found.name for found in all_tpus(account) if found.state is not InstanceState.TERMINATED}
 
 
 def _disks(account: Account) -> list[Thing]:

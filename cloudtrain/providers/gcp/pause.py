@@ -7,11 +7,12 @@ from ...model.errors import ProviderError, ProviderUnavailableError
 from ...model.instance import Instance, InstanceRef, InstanceState
 from ...model.lease import Lease
 from ...model.offer import Offer
+from ...model.spec import Market
 from ..birth import user_data
 from ..keys import Keys
 from . import leasing, notes
 from .account import Account
-from .describe import last, latest_of
+from .describe import last, latest_of, market_of
 from .firewall import let_caller_in
 from .machine_types import parts
 from .machines import Found, find, living
@@ -53,6 +54,7 @@ def resize(ref: InstanceRef, offer: Offer, account: Account) -> None:
     if offer.region != found.region or offer.zone not in ("", found.zone):
         raise ProviderError(f"{found.name} is in {found.zone}, and a disk does not move to {offer.zone or offer.region}")
     _refuse_other_gpus(found, offer)
+    _refuse_other_maintenance(found, offer)
     wanted = parts(offer.instance_type).machine_type
     if last(found.machine.get("machineType", "")) != wanted:
         body = {"machineType": f"zones/{found.zone}/machineTypes/{wanted}"}
@@ -92,6 +94,18 @@ def _refuse_other_gpus(found: Found, offer: Offer) -> None:
     if has != ([(wanted.accelerator, wanted.count)] if wanted.count else []):
         raise ProviderError(
             f"{offer.instance_type} has other GPUs attached than {found.name}, and those stay as they were made",
+            f"End it and launch anew: cloudtrain terminate {found.name}",
+        )
+
+
+def _refuse_other_maintenance(found: Found, offer: Offer) -> None:
+    """Refuse a type whose way through maintenance is not the machine's: E2 on demand only moves, and a GPU never does."""
+    only_moves = offer.instance_type.startswith("e2-") and market_of(found.machine) is Market.ON_DEMAND
+    moves = found.machine.get("scheduling", {}).get("onHostMaintenance") == "MIGRATE"
+    if (moves and offer.gpu_count) or (only_moves and not moves):
+        raise ProviderError(
+            f"{found.name} is a {last(found.machine.get('machineType', ''))}, and Google makes no {offer.instance_type} of it: "
+            "the two go through its maintenance in different ways",
             f"End it and launch anew: cloudtrain terminate {found.name}",
         )
 

@@ -55,6 +55,15 @@ NEEDED_ONCE: Mapping[str, tuple[str, ...]] = {
 }
 """What `start --create-network` calls beside them."""
 
+NEEDED_FOR_TPUS: Mapping[str, tuple[str, ...]] = {
+    "tpu.projects.locations.nodes.get": ("tpu.nodes.get",),
+    "tpu.projects.locations.queuedResources.create": ("tpu.nodes.create", "iam.serviceAccounts.actAs"),
+    "tpu.projects.locations.queuedResources.delete": ("tpu.nodes.delete",),
+    "tpu.projects.locations.queuedResources.get": ("tpu.nodes.get",),
+    "tpu.projects.locations.queuedResources.list": ("tpu.nodes.list",),
+}
+"""What TPU machines call beside them: Google has no permissions for requests of their own (its page of TPU roles, 2026)."""
+
 NEEDED_FOR_DATA: Mapping[str, tuple[str, ...]] = {
     "storage.buckets.get": ("storage.buckets.get",),
     "storage.objects.get": ("storage.objects.get",),

@@ -1,6 +1,7 @@
 """Google Compute Engine as a provider. Each verb is a module of its own; this one gives them the contract's shape."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from ...model.finding import Finding
@@ -12,6 +13,10 @@ from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
 from . import catalog, check, ending, firewall, launch, leasing, leftovers, machines, outlook, pause, storage
 from .account import NAME, Account
+from .tpu_ending import keep_deadline, living_tpu, refuse_pause, terminate_tpu
+from .tpu_launch import launch_tpu
+from .tpu_machines import find_tpu, is_tpu, tpus_everywhere
+from .tpu_types import is_tpu_type
 
 
 class GcpProvider:
@@ -41,15 +46,21 @@ class GcpProvider:
 
     def launch(self, order: LaunchOrder) -> Instance:
         """Make one machine, its end in the request that makes it, and see that Google made it."""
+        if is_tpu_type(order.offer.instance_type):
+            return launch_tpu(order, self._account)
         return launch.launch(order, self._account)
 
     def get(self, ref: InstanceRef) -> Instance:
-        """Return the machine as it is now. One call."""
+        """Return the machine as it is now. One call; of a TPU machine, two."""
+        if is_tpu(ref):
+            return find_tpu(ref, self._account).shown(self._account)
         return machines.find(ref, self._account).shown(self._account)
 
     def list_owned(self) -> Sequence[Instance]:
         """Return all that carries our label, in every zone."""
-        return machines.everywhere(self._account)
+        with ThreadPoolExecutor(1) as pool:
+            tpus = pool.submit(tpus_everywhere, self._account)
+            return (*machines.everywhere(self._account), *tpus.result())
 
     def leftovers(self) -> Sequence[Leftover]:
         """Return disks, firewall rules and keys of ours that belong to no machine that lives."""
@@ -61,22 +72,34 @@ class GcpProvider:
 
     def terminate(self, ref: InstanceRef) -> None:
         """End the machine, disk included; called again when it is gone, remove its firewall rules and keys."""
-        ending.terminate(ref, self._account)
+        if is_tpu(ref):
+            terminate_tpu(ref, self._account)
+        else:
+            ending.terminate(ref, self._account)
 
     def extend(self, ref: InstanceRef, lease: Lease) -> None:
         """Move the deadline; Google refuses a later one while the machine runs."""
-        leasing.extend(ref, lease, self._account)
+        if is_tpu(ref):
+            keep_deadline(ref, lease, self._account)
+        else:
+            leasing.extend(ref, lease, self._account)
 
     def stop(self, ref: InstanceRef) -> None:
         """Switch off; the disk is kept, and paid for."""
+        if is_tpu(ref):
+            raise refuse_pause(ref, self._account)
         pause.stop(ref, self._account)
 
     def start(self, ref: InstanceRef, lease: Lease) -> Instance:
         """Switch on under a new lease, opened to the caller's address of now."""
+        if is_tpu(ref):
+            raise refuse_pause(ref, self._account)
         return pause.start(ref, lease, self._account)
 
     def resize(self, ref: InstanceRef, offer: Offer) -> None:
         """Give a stopped machine the offer's type and price."""
+        if is_tpu(ref):
+            raise refuse_pause(ref, self._account)
         pause.resize(ref, offer, self._account)
 
     def outlook(self, machine: MachineSpec, offer: Offer) -> Outlook:
@@ -89,6 +112,11 @@ class GcpProvider:
         Raises:
             InstanceNotFoundError: there is no such machine.
         """
+        if is_tpu(ref):
+            found = living_tpu(ref, self._account)
+            network = str(found.wanted.get("networkConfig", {}).get("network", ""))
+            firewall.open_to_caller(found.name, network, found.note, self._account)
+            return
         firewall.let_caller_in(machines.living(ref, self._account), self._account)
 
     def region_of(self, url: str) -> str:

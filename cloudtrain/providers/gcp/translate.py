@@ -95,8 +95,8 @@ _ROWS: tuple[tuple[Meaning, str], ...] = (
         " resourceInUseByAnotherResource RESOURCE_IN_USE_BY_ANOTHER_RESOURCE resourceNotReady RESOURCE_NOT_READY"
         " UNSUPPORTED_OPERATION OUT_OF_RANGE",
     ),
-    # What a queued TPU says when it ends: gRPC's numbers.
-    (CAPACITY, "tpu:3 tpu:8 tpu:9"),
+    # What a queued TPU says when it ends: gRPC's numbers. 4: the time it was to wait is over.
+    (CAPACITY, "tpu:3 tpu:4 tpu:8 tpu:9"),
 )
 
 MEANINGS = {code: meaning for meaning, codes in _ROWS for code in codes.split()}
@@ -111,6 +111,7 @@ _WRONG_PLACE = re.compile(
     re.IGNORECASE,
 )
 _FORBIDDEN_BY_POLICY = re.compile(r"\bconstraints?/\S+|org(anization)? ?policy", re.IGNORECASE)
+_OF_QUOTA = re.compile(r"QuotaFailure|\bquota\b", re.IGNORECASE)
 _DENIED = re.compile(r"Required '([\w.]+)' permission for '([^']+)'|Permission '([\w.]+)' denied on (?:resource )?'?([^' ]+)")
 _METRIC = re.compile(r"Quota '([\w-]+)'")
 _PLACE = re.compile(r"\b(?:zones|regions|locations)/([a-z0-9-]+)")
@@ -212,11 +213,17 @@ def _by_its_words(refusal: RefusedError) -> Meaning | None:
     known = {MEANINGS[code] for code in refusal.codes if code in MEANINGS}
     if refusal.method_id in _LAUNCHING and (_AT_LAUNCH.intersection(refusal.codes) or _WRONG_PLACE.search(refusal.said)):
         return CAPACITY
+    if refusal.method_id.startswith("tpu.") and _is_out_of_tpus(refusal):
+        return QUOTA if _OF_QUOTA.search(f"{refusal.facts.get('@type', '')} {refusal.said}") else CAPACITY
     if QUOTA in known and _WHOLE_PROJECT.search(f"{refusal.said} {_metric(refusal)}"):
         return WHOLE_QUOTA
     if known & {OURS, DENIED} and refusal.status in (403, 412) and _FORBIDDEN_BY_POLICY.search(refusal.said):
         return POLICY
     return None
+
+
+def _is_out_of_tpus(refusal: RefusedError) -> bool:
+    return bool({"RESOURCE_EXHAUSTED", "tpu:8"}.intersection(refusal.codes))
 
 
 def _by_status(status: int) -> Meaning:

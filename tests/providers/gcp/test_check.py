@@ -31,6 +31,7 @@ PROJECT, REGION, PRICES, IMAGES, NEWER, HELD = (
     "cloudquotas.projects.locations.services.quotaInfos.get",
     "cloudresourcemanager.projects.testIamPermissions",
 )
+TPUS = "tpu.projects.locations.queuedResources.list"
 SERVICES = {PRICES: "prices", NEWER: "limits of the newer GPUs", IMAGES: "images"}
 
 Look = Callable[..., list[Finding]]
@@ -236,5 +237,19 @@ def test_a_quota_that_may_not_be_looked_at_is_not_called_small(look: Look, rest:
 @pytest.mark.parametrize(
     "config", [each for each in list_machines(folders=[asset_folder("configs")])[0] if each.provider == "gcp"]
 )
-def test_every_shipped_config_has_a_quota_to_look_at(look: Look, config: MachineSpec) -> None:
-    assert len(about(look(config), "quota")) >= 2
+def test_every_shipped_config_has_a_quota_to_look_at(look: Look, rest: Account, config: MachineSpec) -> None:
+    rest.by_method[TPUS] = {}
+    found = about(look(config), "quota")
+    if "tpu" in config.name:
+        assert [finding.message for finding in found if "the limits of TPUs" in finding.message]
+    else:
+        assert len(found) >= 2
+
+
+def test_the_tpu_service_is_looked_at_where_a_tpu_is_wanted_and_only_there(look: Look, rest: Account) -> None:
+    rest.by_method[TPUS] = disabled(TPUS, "tpu.googleapis.com")
+    [finding] = wanting(look(machine("v6e-1")))
+    assert finding.subject == "TPU machines"
+    assert finding.message.endswith("none can be rented")
+    assert "gcloud services enable tpu.googleapis.com" in finding.hint
+    assert about(look(), "TPU machines") == []

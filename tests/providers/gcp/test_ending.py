@@ -74,13 +74,15 @@ def test_silence_is_no_absence(provider: GcpProvider, cloud: Cloud, order: Launc
         provider.terminate(ref)
 
 
-def test_all_of_ours_in_every_zone_are_one_call(provider: GcpProvider, cloud: Cloud, order: LaunchOrder) -> None:
+def test_all_of_ours_in_every_zone_are_one_call_and_one_for_tpus(
+    provider: GcpProvider, cloud: Cloud, order: LaunchOrder
+) -> None:
     provider.launch(order)
     there = replace(order.offer, region="europe-west4", zone="europe-west4-a")
     provider.launch(replace(order, token="ct-token-2", offer=there))
     cloud.gcp.forget_calls()
     assert {instance.ref.zone for instance in provider.list_owned()} == {ZONE, "europe-west4-a"}
-    assert cloud.named() == ["compute.instances.aggregatedList"]
+    assert sorted(cloud.named()) == ["compute.instances.aggregatedList", "tpu.projects.locations.queuedResources.list"]
 
 
 def test_what_a_living_machine_has_is_no_leftover(provider: GcpProvider, cloud: Cloud, order: LaunchOrder) -> None:
@@ -106,6 +108,8 @@ def test_rules_and_keys_of_a_machine_that_is_gone_are_left_over(
         "compute.disks.aggregatedList",
         "compute.firewalls.list",
         "compute.instances.aggregatedList",
+        "tpu.projects.locations.queuedResources.list",
+        "tpu.projects.locations.queuedResources.list",
     ]
     provider.remove(left)
     assert remains() == NOTHING

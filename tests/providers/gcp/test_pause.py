@@ -215,3 +215,19 @@ def test_a_machine_that_is_none_of_ours_is_not_touched(provider: GcpProvider, cl
         provider.stop(ref)
     provider.terminate(ref)
     assert len(cloud.gcp.machines()) == 1
+
+
+def test_what_only_moves_in_maintenance_and_what_never_does_are_not_made_of_one_another(
+    provider: GcpProvider, cloud: Cloud, order: LaunchOrder, stopped: Stopped
+) -> None:
+    with_gpu = order.offer
+    small = replace(with_gpu, instance_type="e2-standard-4", gpu="", gpu_count=0)
+    for has, wanted, token in ((small, with_gpu, "ct-token-8"), (with_gpu, small, "ct-token-9")):
+        before = stopped(offer=has, token=token)
+        with pytest.raises(ProviderError, match="go through its maintenance in different ways"):
+            provider.resize(before.ref, wanted)
+        assert provider.get(before.ref).instance_type == has.instance_type
+    assert "compute.instances.setMachineType" not in cloud.named()
+    before = stopped(offer=small, token="ct-token-7")
+    provider.resize(before.ref, replace(small, instance_type="e2-standard-8"))
+    assert provider.get(before.ref).instance_type == "e2-standard-8"

@@ -325,7 +325,7 @@ def test_google_is_asked_at_its_public_hosts(overridden: Overrides) -> None:
     assert endpoints.is_public()
     assert endpoints.base("compute") == "https://compute.googleapis.com/compute/v1/"
     assert endpoints.base("cloudbilling") == "https://cloudbilling.googleapis.com/v1/"
-    assert endpoints.base("tpu") == "https://tpu.googleapis.com/v2/"
+    assert endpoints.base("tpu") == "https://tpu.googleapis.com/v2alpha1/"
 
 
 @pytest.mark.parametrize("written", ["http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/compute/v1/"])
@@ -350,7 +350,7 @@ def test_a_service_of_its_own_is_asked_where_gcloud_says(overridden: Overrides) 
     overridden(compute="http://127.0.0.1:9/compute/v1/", storage="http://127.0.0.2:8/storage/v1/", tpu="http://127.0.0.3:7/")
     endpoints = Endpoints(None)
     assert endpoints.base("storage") == "http://127.0.0.2:8/storage/v1/"
-    assert endpoints.base("tpu") == "http://127.0.0.3:7/v2/"
+    assert endpoints.base("tpu") == "http://127.0.0.3:7/v2alpha1/"
 
 
 def test_gclouds_active_configuration_counts_too(nobody_is_logged_in: Path) -> None:

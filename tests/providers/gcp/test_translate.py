@@ -181,6 +181,32 @@ def test_what_a_queued_tpu_ended_with(number: int, kind: type[ProviderError]) ->
     assert type(error) is kind
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"code": 4, "message": "The request has expired."}, NoCapacityError),
+        ({"code": 8, "message": "Quota 'TPUV5s' exhausted. Limit 0 in region us-west4"}, QuotaExceededError),
+        (
+            {"code": 8, "message": "no", "details": [{"@type": "type.googleapis.com/google.rpc.QuotaFailure"}]},
+            QuotaExceededError,
+        ),
+    ],
+)
+def test_a_tpu_that_is_not_to_be_had_is_told_from_one_that_is_not_allowed(error: dict, kind: type[ProviderError]) -> None:
+    made = failed("tpu.projects.locations.queuedResources.create", "projects/p/locations/us-west4-a", {"error": error})
+    assert type(made) is kind
+
+
+def test_a_tpu_service_that_says_at_once_that_it_has_none_is_not_asked_again() -> None:
+    def asked(message: str) -> ProviderError:
+        body = {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED"}
+        return refused("tpu.projects.locations.queuedResources.create", "projects/p/locations/us-west4-a", 429, {"error": body})
+
+    assert type(asked("There is no more capacity in the zone")) is NoCapacityError
+    assert type(asked("Quota limit 'TPUV6EPerProjectPerZone' has been exceeded")) is QuotaExceededError
+    assert not is_passing(asked("There is no more capacity in the zone"))
+
+
 @pytest.mark.parametrize("error", [said(400, "brandNewTrouble"), ended("BRAND_NEW_TROUBLE")])
 def test_a_code_nobody_knows_means_that_something_may_exist(error: ProviderError) -> None:
     assert type(error) is ProviderError

@@ -33,6 +33,8 @@ NAMES = {
     "iamcredentials.projects.serviceAccounts.signBlob": "iam.serviceAccounts.signBlob",
     "iamcredentials.projects.serviceAccounts.generateAccessToken": "iam.serviceAccounts.getAccessToken",
     "storage.objects.insert": "storage.objects.create",
+    # Google's page of TPU permissions has none for requests: whoever may do it to nodes may do it to those.
+    **{f"tpu.projects.locations.queuedResources.{do}": f"tpu.nodes.{do}" for do in ("create", "delete", "get", "list")},
     "cloudresourcemanager.projects.get": "resourcemanager.projects.get",
 }
 FREE = ("cloudbilling", "oauth2", "")

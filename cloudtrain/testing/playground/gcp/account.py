@@ -134,6 +134,7 @@ class Account:
         has_billing: the project has a billing account.
         identities: the service accounts, by address. buckets: by name.
         tpu_nodes, queued: TPU machines and the requests for them, by resource name.
+        tpu_troubles: what requests of a zone fail with, as google.rpc.Status; {} where nothing ever comes of them.
         events: what happened by itself, a line each.
     """
 
@@ -159,6 +160,7 @@ class Account:
     identities: dict[str, Identity] = field(default_factory=dict)
     buckets: dict[str, Bucket] = field(default_factory=dict)
     tpu_nodes: dict[str, Body] = field(default_factory=dict)
+    tpu_troubles: dict[str, Body] = field(default_factory=dict)
     queued: dict[str, Body] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(random.randrange(10**17, 9 * 10**17)))

@@ -66,11 +66,11 @@ class Tpus:
         return self._operation(name, "create")
 
     def _get_node(self, call: GoogleCall) -> Body:
-        return self._seen(self._account.tpu_nodes, call.path["name"])
+        return _node_in_version(call, self._seen(self._account.tpu_nodes, call.path["name"]))
 
     def _list_nodes(self, call: GoogleCall) -> Body:
         names = self._names(self._account.tpu_nodes, call)
-        return {"nodes": [self._seen(self._account.tpu_nodes, name) for name in names]}
+        return {"nodes": [_node_in_version(call, self._seen(self._account.tpu_nodes, name)) for name in names]}
 
     def _delete_node(self, call: GoogleCall) -> Body:
         name = _known(self._account.tpu_nodes, call.path["name"])
@@ -90,8 +90,25 @@ class Tpus:
         self._check_node(node_name, specs[0].get("node", {}))
         now = self._account.now_text()
         self._account.queued[name] = {**given, "name": name, "createTime": now, "state": {"state": STATES[0]}}
-        self._go(name, self._steps(name, node_name, specs[0]["node"]))
+        if (zone := name.split("/")[3]) in self._account.tpu_troubles:
+            self._fail(name, self._account.tpu_troubles[zone])
+        else:
+            self._go(name, self._steps(name, node_name, specs[0]["node"]))
         return self._operation(name, "create")
+
+    def _fail(self, name: str, status: Body) -> None:
+        """Let a request fail, with its own error at once, or with none when the time it was to wait is over."""
+        wait = str(self._account.queued[name].get("queueingPolicy", {}).get("validUntilDuration", ""))
+        if status:
+            self._go(name, [Step(self._account.durations.tpu, lambda: self._failed(name, status))])
+        elif wait:
+            end = self._account.timeline.now() + timedelta(seconds=float(wait.rstrip("s")))
+            # Which number it bears then is not written anywhere: this one says that a time is over.
+            self._account.timeline.at(end, lambda: self._failed(name, {"code": 4, "message": "The request has expired."}))
+
+    def _failed(self, name: str, status: Body) -> None:
+        if name in self._account.queued:
+            self._account.queued[name]["state"] = {"state": "FAILED", "failedData": {"error": status}}
 
     def _steps(self, name: str, node_name: str, node: Body) -> list[Step]:
         def provision() -> None:
@@ -111,6 +128,7 @@ class Tpus:
         length = str(self._account.queued[name].get("runDuration", {}).get("maxRunDuration", ""))
         if length:
             end = self._account.timeline.now() + timedelta(seconds=float(length.rstrip("s")))
+            self._account.tpu_nodes[node_name]["schedulingConfig"]["terminationTimestamp"] = end.isoformat()
             self._account.timeline.at(end, lambda: self._expired(name, node_name))
 
     def _expired(self, name: str, node_name: str) -> None:
@@ -234,6 +252,14 @@ class Tpus:
 def _in_version(call: GoogleCall, queued: Body) -> Body:
     """Return a request as the version that was called shows it."""
     return {key: value for key, value in queued.items() if key not in ALPHA or call.path_text.startswith("/v2alpha1/")}
+
+
+def _node_in_version(call: GoogleCall, node: Body) -> Body:
+    """Return a node as the version that was called shows it: the older one has no time at which it ends."""
+    scheduling = node.get("schedulingConfig", {})
+    if "terminationTimestamp" not in scheduling or call.path_text.startswith("/v2alpha1/"):
+        return node
+    return {**node, "schedulingConfig": {key: value for key, value in scheduling.items() if key != "terminationTimestamp"}}
 
 
 def _known(found: dict[str, Body], name: str) -> str:

@@ -7,7 +7,7 @@ from .wire import GoogleCall
 BELOW = "tpu.projects.locations"
 ZONES = {
     "v5litepod": ("us-central1-a", "us-west4-a", "us-east1-c", "europe-west4-b", "asia-southeast1-b"),
-    "v6e": ("us-central1-b", "us-east1-d", "europe-west4-a"),
+    "v6e": ("us-central1-b", "us-east1-d", "us-east5-a", "europe-west4-a", "asia-northeast1-b"),
 }
 SIZES = {kind: tuple(f"{kind}-{chips}" for chips in (1, 4, 8, 16)) for kind in ZONES}
 TYPES = {"v5litepod": "V5LITE_POD", "v6e": "V6E"}
