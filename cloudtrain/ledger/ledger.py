@@ -284,7 +284,8 @@ class Ledger:
         names = [row[0] for row in self._file.read("SELECT name FROM machines ORDER BY turn DESC")]
         near = difflib.get_close_matches(name, names, n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        return NotFoundError(f"There is no machine named {name}.{meant}", f"Rent it: cloudtrain start {name} (there are: cloudtrain configs)")
+        hint = f"Rent it: cloudtrain start {name} (there are: cloudtrain configs)"
+        return NotFoundError(f"There is no machine named {name}.{meant}", hint)
 
     def _now(self) -> str:
         return self._clock.now().isoformat()
