@@ -64,14 +64,9 @@ def arm_guest(instance: Instance, guest: Guest, tools: Tools, job: JobSpec | Non
 
 
 def say_who_keeps_it(provider: Provider, tools: Tools) -> None:
-    """Say what protects a machine where its account could keep the deadline too and is not prepared to."""
+    """Say what protects a machine where one more line could keep its deadline and the account is not prepared for it."""
     if isinstance(provider, Preparable) and not provider.is_prepared():
-        tools.tell(
-            Note(
-                f"The machine keeps its deadline itself; {provider.name} does not keep it too yet "
-                f"(once, for nothing: cloudtrain setup {provider.name})."
-            )
-        )
+        tools.tell(Note(f"{provider.kept_without()} Once, for nothing: cloudtrain setup {provider.name}"))
 
 
 def extend(name: str, tools: Tools, *, usd: float | None = None, seconds: float | None = None) -> Extended:

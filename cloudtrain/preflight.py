@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .journey import Tools
+from .ledger.holder import this_process
 from .ledger.past import SAMPLE_VARIABLE
 from .model.errors import ConfigError
 from .model.instance import Instance
@@ -30,10 +31,23 @@ def advice(job: JobSpec, the_plan: Plan, files: FileSet, tools: Tools) -> Sequen
     """Return sentences about a paid plan: what the upload will take, and that a job that never ran is tried small first."""
     if not is_paid(the_plan):
         return ()
-    told = [_upload(the_plan, files, tools)]
+    told = [*_left_behind(tools), _upload(the_plan, files, tools)]
     if not tools.ledger.past.history(job.name, job.folder).ever and SAMPLE_VARIABLE not in job.env:
         told.append("This job has never run: try it on a part of its data first, --sample 0.1, or here: cloudtrain train local")
     return tuple(sentence for sentence in told if sentence)
+
+
+def _left_behind(tools: Tools) -> list[str]:
+    """Return a sentence for each run that may hold a machine and that no process looks after."""
+    me, told = this_process(), []
+    for run in tools.ledger.open_runs():
+        if run.phase.may_bill and tools.ledger.claim(run.id, me):
+            tools.ledger.release(run.id, me)
+            told.append(
+                f"The run {run.id} is not over and nobody looks after it; its machine {run.machine} may bill. "
+                f"Take it up: cloudtrain attach {run.id}"
+            )
+    return told
 
 
 def refuse_after_failed_sample(job: JobSpec, the_plan: Plan, tools: Tools, *, sure: bool) -> None:

@@ -22,3 +22,17 @@ def run_meant(word: str | None, tools: Tools) -> Run:
         raise NotFoundError("There is no run yet.", "Begin one: cloudtrain train local")
     note(f"{last.id} (the last one)")
     return last
+
+
+def run_to_go_on_with(word: str | None, tools: Tools) -> Run:
+    """Return the run to take up again: the one that is named, else the last one that is not over, else the last one.
+
+    Raises:
+        NotFoundError: there is none, or several.
+    """
+    unfinished = tools.ledger.open_runs() if word is None else []
+    if not unfinished:
+        return run_meant(word, tools)
+    last = unfinished[0]  # newest first
+    note(f"{last.id} (the last one that is not over)")
+    return last

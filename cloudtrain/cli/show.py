@@ -1,6 +1,7 @@
 """How plans, machines, runs and findings look."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ..model.finding import Finding
@@ -72,6 +73,31 @@ def show_status(status: Status, now: datetime) -> None:
     if status.runs:
         answer("")
         table(("RUN", "MACHINE", "PHASE", "OUTCOME", "COST", "TOOK"), [_run(run) for run in status.runs], right=("COST",))
+    _show_leftovers_and_silent(status)
+
+
+def show_unneeded(status: Status, found: Sequence[MachineStatus], now: datetime) -> None:
+    """Print what a sweep would end, and which machines stay and go on billing, and why."""
+    if found or not status.machines:
+        show_status(replace(status, machines=tuple(found), runs=()), now)
+    else:
+        answer("No machine is there that nobody needs.")
+        _show_leftovers_and_silent(status)
+    for machine in status.machines:
+        if machine not in found:
+            note(f"{machine.name} ({machine.instance.ref.id}) stays, {machine.instance.state.value}: {_why_it_stays(machine)}")
+
+
+def _why_it_stays(machine: MachineStatus) -> str:
+    if machine.standing is Standing.ANOTHERS:
+        return f"it is {machine.instance.owner}'s."
+    return (
+        f"{machine.run} uses it. Go on with that: cloudtrain attach {machine.run}. "
+        f"Or end the machine, disk included: cloudtrain terminate {machine.name}"
+    )
+
+
+def _show_leftovers_and_silent(status: Status) -> None:
     if status.leftovers:
         answer("")
         answer("Left over from machines that are gone (cloudtrain sweep removes it):")

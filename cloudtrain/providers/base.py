@@ -252,7 +252,7 @@ class Bills(Protocol):
 
 @runtime_checkable
 class Preparable(Protocol):
-    """Can make, once for each account, what lets the cloud itself keep the deadlines of our machines."""
+    """Can make, once for each account, one more line that keeps our machines' deadlines: the cloud's, or the machine's own."""
 
     def is_prepared(self) -> bool:
         """Say whether an account was prepared from this computer. Asks nobody."""
@@ -260,6 +260,14 @@ class Preparable(Protocol):
 
     def preparation(self) -> str:
         """Say what `prepare_account` would make, every right it would give included. Asks nobody."""
+        ...
+
+    def kept_without(self) -> str:
+        """Say in a sentence what keeps a machine's deadline as long as the account is not prepared, and what does not."""
+        ...
+
+    def kept_with(self) -> str:
+        """Say in a sentence what keeps the deadline of a machine that is rented after the preparation."""
         ...
 
     def prepare_account(self) -> str:

@@ -1,7 +1,8 @@
 """Fetch: data that lies in object storage, looked at and priced before money is spent, and read by the machine itself."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,11 +17,60 @@ from ..providers.object_storage import ObjectStorage
 from ..remote.guest import Guest
 
 USD_PER_GB_BETWEEN_REGIONS = 0.02
-"""What AWS asks for data that leaves S3 for another region, USD for 10^9 bytes: its list price in the United States and
-Europe as of 2026-11-21 (aws.amazon.com/s3/pricing, "Data transfer"). From some other regions it is more."""
+"""What a cloud asks for data that leaves its storage for another region, USD for 10^9 bytes: for S3 the list price in the
+United States and Europe as of 2026-11-21 (aws.amazon.com/s3/pricing, "Data transfer"); for Cloud Storage and Blob Storage that
+within North America or within Europe. Other ways cost more, and every sentence that names this price says so."""
 
 FILES_AT_ONCE = 5000
 """How many links are made and handed over at once: each is a long text, and the last must not wait for hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """What a cloud's object storage is called, and what a person types to look into it.
+
+    Attributes:
+        cloud: on whose machines it can be read.
+        ls, cp, sync: commands that list an address, copy what is there, and copy it to a place in another region.
+        dearer: which ways between regions cost more than `USD_PER_GB_BETWEEN_REGIONS`.
+    """
+
+    cloud: str
+    name: str
+    ls: str
+    cp: str
+    sync: str
+    dearer: str
+
+
+_STORAGES = {
+    "s3": _Storage(
+        "AWS",
+        "S3",
+        "aws s3 ls {url}",
+        "aws s3 cp {url} . --recursive",
+        "aws s3 sync {url} s3://A-BUCKET-IN-{region}/",
+        "more from some regions outside the United States and Europe",
+    ),
+    "gs": _Storage(
+        "Google Cloud",
+        "Cloud Storage",
+        "gcloud storage ls {url}",
+        "gcloud storage cp --recursive {url} .",
+        "gcloud storage rsync --recursive {url} gs://A-BUCKET-IN-{region}/",
+        "more between continents",
+    ),
+    "az": _Storage(
+        "Azure",
+        "Blob Storage",
+        "az storage blob list --auth-mode login --output table --account-name {account} --container-name {container}{prefix}",
+        "az storage blob download-batch --auth-mode login --destination . "
+        "--account-name {account} --source {container}{pattern}",
+        "az storage blob copy start-batch --auth-mode login --account-name AN-ACCOUNT-IN-{region} "
+        "--destination-container CONTAINER --source-account-name {account} --source-container {container}{pattern}",
+        "more between continents",
+    ),
+}
 
 
 def look(job: JobSpec, source: OfferSource) -> Sequence[StoredData]:
@@ -63,7 +113,10 @@ def warn_of_checkpoints(job: JobSpec, kept_in: str, region: str) -> Sequence[str
     """Return what a person should read of outputs that would be copied from a machine in `region` to `kept_in`."""
     if not job.checkpoints or kept_in == region:
         return ()
-    price = f"${USD_PER_GB_BETWEEN_REGIONS}" if _partition(kept_in) == _partition(region) else "more than that between regions"
+    if _partition(kept_in) == _partition(region):
+        price = f"${USD_PER_GB_BETWEEN_REGIONS} ({_storage_of(job.checkpoints).dearer})"
+    else:
+        price = "more than that between regions"
     return (
         f"{job.checkpoints} is in {kept_in} and the machine in {region}: each GB of outputs that is copied there costs about "
         f"{price}, which no budget holds down.",
@@ -131,14 +184,33 @@ def _storage(source: OfferSource, field: str, url: str) -> ObjectStorage:
         return source
     raise ConfigError(
         f"a machine of {source.name} cannot reach {url}",
-        "Choose a machine on AWS, or bring the data into the job's folder and name it there.",
+        f"Choose a machine on {_storage_of(url).cloud}, or bring the data into the job's folder and name it there.",
         field=field,
+    )
+
+
+def _storage_of(url: str) -> _Storage:
+    return _STORAGES.get(url.partition("://")[0], _STORAGES["s3"])
+
+
+def _line(pattern: str, url: str, region: str = "") -> str:
+    account, _, below = url.partition("://")[2].partition("/")
+    container, _, name = below.partition("/")
+    return pattern.format(
+        url=shlex.quote(url),
+        region=region,
+        account=shlex.quote(account),
+        container=shlex.quote(container),
+        prefix=f" --prefix {shlex.quote(name)}" if name else "",
+        pattern=f" --pattern {shlex.quote(f'{name}*')}" if name else "",
     )
 
 
 def _refuse_unfit(data: StoredData) -> None:
     if not data.objects:
-        raise ConfigError(f"there is nothing at {data.url}", f"Look: aws s3 ls {data.url}", field="inputs")
+        raise ConfigError(
+            f"there is nothing at {data.url}", f"Look: {_line(_storage_of(data.url).ls, data.url)}", field="inputs"
+        )
     known = {each.name for each in data.objects}
     for name in known:
         parts = name.split("/")
@@ -171,13 +243,13 @@ def _priced(data: StoredData, region: str) -> str:
     if _partition(data.region) != _partition(region):
         raise ConfigError(
             f"{data.url} is in {data.region}, and what it costs to read it in {region} is not known",
-            f"Copy it first: aws s3 sync {data.url} s3://A-BUCKET-IN-{region}/",
+            f"Copy it first: {_line(_storage_of(data.url).sync, data.url, region)}",
             field="inputs",
         )
     return (
         f"{data.url} is in {data.region} and the machine in {region}: {data.total_bytes / 1e9:.2f} GB from there cost about "
-        f"{cents_up(transfer_usd([data], region))}, at ${USD_PER_GB_BETWEEN_REGIONS}/GB, which no budget holds down. "
-        f"A machine in {data.region} reads it for nothing."
+        f"{cents_up(transfer_usd([data], region))}, at ${USD_PER_GB_BETWEEN_REGIONS}/GB "
+        f"({_storage_of(data.url).dearer}), which no budget holds down. A machine in {data.region} reads it for nothing."
     )
 
 
@@ -200,8 +272,9 @@ def _fetch_some(
         if guest.fetch(work, files, came.bytes, told.text):
             return
         if came.most <= best:
+            kind = _storage_of(data.url)
             raise TransferError(
-                f"S3 does not let the machine read {data.url}", f"Look whether you may: aws s3 cp {data.url} . --recursive"
+                f"{kind.name} does not let the machine read {data.url}", f"Look whether you may: {_line(kind.cp, data.url)}"
             )
         best = came.most
 

@@ -87,6 +87,7 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
         RunHeldError: another process that lives is ordering the same; nothing was rented here.
     """
     refused: list[str] = []
+    cures: dict[str, None] = {}
     full_regions: set[str] = set()
     for order in _orders(plan, buyer):
         if order.offer.region in full_regions:
@@ -100,6 +101,7 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
             raise  # no other offer of this cloud would do
         except (NoCapacityError, QuotaExceededError) as error:
             refused.append(_refusal(order.offer, error))
+            cures.update(dict.fromkeys(error.hint.splitlines()))
             buyer.tell(Note(f"{refused[-1]}; trying the next offer.", "warning"))
             if isinstance(error, QuotaExceededError):
                 full_regions.add(order.offer.region)
@@ -107,7 +109,7 @@ def launch_first(plan: Plan, provider: Provider, buyer: Buyer) -> Provisioned:
             return Provisioned(instance, order.offer, order.lease)
     raise NoOfferFitsError(
         f"{plan.machine.name}: no offer of the plan could be had; nothing was rented.",
-        "\n".join(refused) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
+        "\n".join([*refused, *cures]) + f"\nTry later, or look elsewhere: cloudtrain offers --provider {plan.machine.provider}",
     )
 
 

@@ -12,6 +12,7 @@ from cloudtrain.model.errors import (
     NoOfferFitsError,
     PermissionDeniedError,
     ProviderError,
+    QuotaExceededError,
     RunHeldError,
     ShutdownError,
 )
@@ -73,6 +74,14 @@ def test_what_cannot_even_be_looked_at_may_bill_on(world: World, verb: str) -> N
     assert refused.value.hint.startswith("Ask whoever administers the account.\n")
     assert f"cloudtrain {verb} {MACHINE.name}" in refused.value.hint
     getattr(machines, verb)(MACHINE.name, world.tools)
+
+
+def test_what_would_cure_a_quota_is_said_once_when_no_offer_could_be_had(world: World) -> None:
+    for _ in world.provider.offers(MACHINE.resources):
+        world.provider.fail_next("launch", QuotaExceededError("0 of 8", "Ask for more: https://example/quota"))
+    with pytest.raises(NoOfferFitsError) as refused:
+        machines.start(MACHINE, world.tools)
+    assert refused.value.hint.count("https://example/quota") == 1
 
 
 def test_extend_by_dollars_moves_the_deadline_by_what_they_buy(world: World) -> None:

@@ -496,3 +496,13 @@ def test_pull_brings_what_there_is_and_moves_the_older_aside(world: World) -> No
     assert (run.folder / "results/n").read_text() == "1\n"
     assert (run.folder / "results.1/n").read_text() == "1\n"
     machines.terminate(MACHINE.name, world.tools)
+
+
+def test_a_run_that_was_left_behind_is_spoken_of_before_another_machine_is_rented(world: World) -> None:
+    left = workflow.train(world.job("sleep 100"), MACHINE, world.tools, detach=True)
+    other = replace(MACHINE, name="other")
+    run = workflow.train(world.job("true"), other, world.tools)
+    assert run.outcome is Outcome.SUCCEEDED
+    assert f"The run {left.id} is not over and nobody looks after it" in world.notes
+    assert f"cloudtrain attach {left.id}" in world.notes
+    assert run.id not in world.notes.partition("nobody looks after it")[2].splitlines()[0]

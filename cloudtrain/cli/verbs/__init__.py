@@ -26,7 +26,7 @@ VERBS = {
     "sweep": "End what no live run needs: machines and what they left.",
     "cost": "Show what runs and machines cost, and what is left of the month.",
     "settings": "Show or change what holds for every job and machine.",
-    "setup": "Let a cloud keep the deadlines of your machines itself.",
+    "setup": "Have the deadlines of your machines kept twice.",
     "version": "Print the version.",
 }
 """Every verb and its help in one line, so that `cloudtrain --help` imports none of them."""

@@ -5,7 +5,7 @@ from ...model.errors import RunHeldError
 from ..options import JsonLines, RunId, Yes
 from ..outcome import leave
 from ..render import note
-from ..runs import run_meant
+from ..runs import run_to_go_on_with
 from ..session import open_session
 
 EXAMPLES = """
@@ -20,7 +20,7 @@ def attach(run: RunId = None, yes: Yes = False, as_json: JsonLines = False) -> N
     When another cloudtrain looks after the run, its log is followed until the job ends, and nothing else is done.
     """
     with open_session(as_json=as_json, on_interrupt="shut-down" if yes else "ask") as session:
-        found = run_meant(run, session.tools)
+        found = run_to_go_on_with(run, session.tools)
         try:
             after = workflow.resume(found, session.tools)
         except RunHeldError as error:

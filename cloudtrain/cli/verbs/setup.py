@@ -1,4 +1,4 @@
-"""setup: what an account needs, once, to keep deadlines itself."""
+"""setup: what an account needs, once, so that deadlines are kept twice."""
 
 from typing import Annotated
 
@@ -27,10 +27,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def setup(provider: ProviderName, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
-    """Let a cloud keep the deadlines of your machines itself.
+    """Have the deadlines of your machines kept twice.
 
-    Every machine keeps its own deadline; this adds the cloud's. Needed once for each account, and only where the cloud has no
-    deadline of its own. Shows first what it would make, and asks.
+    On AWS each machine keeps its own deadline, and this adds the cloud's; on Azure the cloud keeps it, and this adds the
+    machine's own. Once for each account; other clouds need it not. Shows first what it would make, and asks.
     """
     found = open_provider(provider, provider_settings(MachineSpec(provider, provider)))
     if not isinstance(found, Preparable):
@@ -45,4 +45,4 @@ def setup(provider: ProviderName, dry_run: DryRun = False, yes: Yes = False, as_
     if as_json:
         document({"provider": provider, "preparation": found.preparation(), "made": made})
     elif made:
-        answer(f"Done: {made}. Machines rented from here on have a deadline in the cloud, too.")
+        answer(f"Done: {made}. {found.kept_with()}")

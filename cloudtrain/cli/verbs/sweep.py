@@ -1,6 +1,5 @@
 """sweep: what no live run needs is ended."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from ..ask import must_agree
 from ..options import Json
 from ..render import document
 from ..session import open_session
-from ..show import show_status
+from ..show import show_unneeded
 
 EXAMPLES = """
 cloudtrain sweep --dry-run
@@ -33,7 +32,7 @@ def sweep(dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> N
         status = overview.status(session.tools)
         found = sweeping.unneeded(status)
         if not as_json:
-            show_status(replace(status, machines=tuple(found), runs=()), session.tools.clock.now())
+            show_unneeded(status, found, session.tools.clock.now())
         wanted: list[InstanceRef | Leftover] = [*(machine.instance.ref for machine in found), *status.leftovers]
         if wanted and not dry_run and not yes:
             must_agree("End what is listed, disks included?", "cloudtrain sweep --yes")

@@ -92,6 +92,14 @@ class AwsProvider:
         """Say which role and policy `prepare_account` makes."""
         return schedule.preparation()
 
+    def kept_without(self) -> str:
+        """Say that the machine alone keeps its deadline."""
+        return "The machine keeps its deadline itself; AWS does not keep it too yet."
+
+    def kept_with(self) -> str:
+        """Say that AWS does, too."""
+        return "Machines rented from here on have a deadline in the cloud, too."
+
     def prepare_account(self) -> str:
         """Make the role with which EventBridge Scheduler ends machines at their deadline; return its ARN."""
         return schedule.set_up(self._account)

@@ -91,6 +91,17 @@ class AzureProvider:
         """Say which role `prepare_account` makes."""
         return role.preparation()
 
+    def kept_without(self) -> str:
+        """Say that Azure alone keeps the deadline, and what goes on costing after it."""
+        return (
+            "Azure keeps the machine's deadline and deallocates it then: its disk and address go on costing. "
+            "The machine does not keep it itself yet."
+        )
+
+    def kept_with(self) -> str:
+        """Say that the machine does, too, and may go without leaving anything that costs."""
+        return "Machines rented from here on keep their deadline themselves, too, and can delete themselves at it."
+
     def prepare_account(self) -> str:
         """Make the role by which machines end themselves at their deadline; return its id."""
         return role.set_up(self._account)
