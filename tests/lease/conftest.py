@@ -199,7 +199,12 @@ class Fleet:
 
     def see_end(self, hosts: Iterable[Host]) -> None:
         """Return when these have switched themselves off and the cloud has had the time to follow."""
-        self.wait_for_end(hosts)
+        ended = list(hosts)
+        self.wait_for_end(ended)
+        until = time.monotonic() + PATIENCE_S
+        while "running" in self.states(ended).values():  # the cloud is told a moment after the machine has ended
+            assert time.monotonic() < until, self.states(ended)
+            self.cloud.settle()
         self.cloud.advance(TO_END_S)
 
     def _order(self, lease: Lease, at_deadline: OnFinish = OnFinish.TERMINATE) -> LaunchOrder:
