@@ -32,6 +32,7 @@ class Aws:
 
     name, machine, gpu_machine, other_type = "aws", "aws-t3", "aws-g4dn", "t3.xlarge"
     renting, ending = "ec2:RunInstances", "ec2:TerminateInstances"
+    own_ends: tuple[str, ...] = ()
 
     def __init__(self, cloud: AwsCloud, folder: Path) -> None:
         self.cloud = cloud
@@ -63,6 +64,10 @@ class Aws:
 
     def alive(self) -> list[str]:
         return [machine.id for machine in self.cloud.machines() if machine.state != "terminated"]
+
+    def state(self) -> str:
+        state = [machine.state for machine in self.cloud.machines()] or ["gone"]
+        return {"pending": "on", "running": "on", "stopped": "off", "terminated": "gone"}.get(state[-1], state[-1])
 
     def beside(self) -> dict[str, list[str]]:
         things: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,15 +27,20 @@ from cloudtrain.testing.playground.faults import When
 from cloudtrain.testing.playground.hypervisor import LocalHypervisor, open_hypervisor
 from cloudtrain.testing.playground.machine import Booted, MachineOrder
 
-from . import aws, gcp
+from . import aws, azure, gcp
+from .faulted import FAULTED, Faulted
 from .killing import Helper, Typed
 from .pretend import Pretend, deadline_in
 
-OPENED: Mapping[str, Callable[..., AbstractContextManager[Pretend]]] = {"aws": aws.opened, "gcp": gcp.opened}
+OPENED: Mapping[str, Callable[..., AbstractContextManager[Pretend]]] = {
+    "aws": aws.opened,
+    "gcp": gcp.opened,
+    "azure": azure.opened,
+}
 """How each cloud is opened. A test names those that it is for: `@pytest.mark.parametrize("world", [...], indirect=True)`."""
 
-LATER_S = 300.0
-"""When a person looks after a command was killed: what was just made is known everywhere by then."""
+LATER_S = 660.0
+"""When a person looks after a command was killed: what was just made is known everywhere by then, and nobody makes it still."""
 
 DAY_S = 25 * 3600.0
 """Longer than the lease of every order here: then even an order that nobody heard of again is closed."""
@@ -63,10 +69,11 @@ class Notebook:
     def __init__(self) -> None:
         self.booted = 0
         self.unarmed: list[str] = []
+        self.own_ends: tuple[str, ...] = ()
 
     def boot(self, order: MachineOrder) -> Booted:
         self.booted += 1
-        deadline = deadline_in(order.user_data)
+        deadline = deadline_in(order.user_data, self.own_ends)
         if deadline is None or deadline <= datetime.now(UTC):
             self.unarmed.append(f"{order.id} booted with the deadline {deadline}")
         return Booted(f"127.0.1.{self.booted % 250 + 1}")
@@ -232,6 +239,16 @@ class World:
         self.pretend.settle()
         return victim
 
+    @property
+    def faulted(self) -> Faulted:
+        """Return what can go wrong there."""
+        return FAULTED[self.pretend.name]
+
+    def fail(self, call: str, **what: Any) -> None:
+        """Let a call go wrong, by the name that `calls()` has of it; the rest is as in `Faults.add`."""
+        service, _, action = call.partition(":")
+        self.pretend.cloud.faults.add(*((service, action) if action else (call.partition(".")[0], call)), **what)
+
     def alive(self) -> list[str]:
         """Return the machines that somebody may have to pay for."""
         return self.pretend.alive()
@@ -279,9 +296,13 @@ def world_of_hosts(request: pytest.FixtureRequest, helper: Helper, tmp_path_fact
         hosts.close()
 
 
+OURS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "CLOUDTRAIN_")
+"""How variables begin that lead to a cloud, or tell cloudtrain something."""
+
+
 @contextmanager
 def _opened(name: str, hypervisor: Notebook, helper: Helper, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for variable in [name for name in os.environ if name.startswith(("AWS_", "CLOUDSDK_", "GOOGLE_", "CLOUDTRAIN_"))]:
+    for variable in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(variable)
     for variable in ("USER", "LOGNAME"):
         monkeypatch.setenv(variable, "alice")
@@ -289,12 +310,13 @@ def _opened(name: str, hypervisor: Notebook, helper: Helper, folder: Path, monke
     with OPENED[name](hypervisor, folder, monkeypatch) as pretend:
         monkeypatch.setenv("CLOUDTRAIN_ADDRESS_SERVICE", f"{pretend.cloud.url}/_playground/address")
         pretend.cloud.forget_calls()
+        hypervisor.own_ends = pretend.own_ends
         yield World(pretend, hypervisor, helper, folder)
 
 
-SHARE, CHEAPEST = 6, 4
-"""Of the cases of each matrix every sixth one is tried by default, from the fifth on: of the verbs that are killed it takes the
-least time. All are tried on request (see their modules)."""
+SHARE, CHEAPEST, RARER = 8, 4, 4
+"""Of the cases of each matrix every eighth one is tried by default, from the fifth on: of the verbs that are killed it takes
+the least time. Of the faults of other clouds than the first it is a quarter of that. All are tried on request (see their modules)."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -305,10 +327,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out: set[int] = set()
     for name in MATRICES:
         cases = [item for item in items if item.path == HERE / name and hasattr(item, "callspec")]
-        left_out |= {id(item) for number, item in enumerate(cases) if number % share != CHEAPEST % share}
+        first = [item for item in cases if item.callspec.params.get("world", "aws") == "aws" or name == "test_killed.py"]
+        others = [item for item in cases if item not in first]
+        if name == "test_killed_runs.py":
+            left_out |= {id(item) for item in cases if share > 1 and item.callspec.id not in BY_DEFAULT}
+            continue
+        for some, each in ((first, share), (others, share * RARER if share > 1 else 1)):
+            left_out |= {id(item) for number, item in enumerate(some) if number % each != CHEAPEST % each}
     config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
     items[:] = [item for item in items if id(item) not in left_out]
 
 
 HERE = Path(__file__).parent
-MATRICES = ("test_faults.py", "test_faults_of_verbs.py", "test_killed.py")
+MATRICES = ("test_faults.py", "test_faults_of_verbs.py", "test_killed.py", "test_killed_runs.py")
+BY_DEFAULT = ("aws-train", "gcp-attach")
+"""Of the runs that are killed, which need hosts and take the longest, each verb on one cloud."""

@@ -21,6 +21,7 @@ class Gcp:
 
     name, machine, gpu_machine, other_type = "gcp", "gcp-e2", "gcp-l4", "e2-standard-8"
     renting, ending = "compute.instances.insert", "compute.instances.delete"
+    own_ends: tuple[str, ...] = ()
 
     def __init__(self, cloud: GcpCloud, folder: Path) -> None:
         self.cloud = cloud
@@ -43,6 +44,10 @@ class Gcp:
 
     def alive(self) -> list[str]:
         return [machine.id for machine in self.cloud.machines()]
+
+    def state(self) -> str:
+        state = [machine.state for machine in self.cloud.machines()] or ["gone"]
+        return {"PROVISIONING": "on", "STAGING": "on", "RUNNING": "on", "TERMINATED": "off"}.get(state[-1], state[-1])
 
     def beside(self) -> dict[str, list[str]]:
         account = self.cloud.account

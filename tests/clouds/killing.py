@@ -79,7 +79,9 @@ class Helper:
     """The helper process. Use as a context manager."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # -P: the files beside this one, `azure.py` first of all, are not to be taken for packages of that name.
+        command = [sys.executable, "-P", __file__]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._typed: list[Typed] = []
         self._lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -1,4 +1,4 @@
-"""What a matrix needs of a pretend cloud, whichever it is; its parts are in `aws.py` and `gcp.py`."""
+"""What a matrix needs of a pretend cloud, whichever it is; its parts are in `aws.py`, `azure.py` and `gcp.py`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,8 +18,9 @@ class Pretend(Protocol):
         name: the provider's.
         machine, gpu_machine: names of a cheap machine config and of one with a GPU.
         other_type: what the cheap one is resized to.
-        prefix: the calls of a launch before the one that rents, in which `littered` kills a launch (see `test_killed.py`).
         renting, ending: the calls where the meter starts and stops.
+        own_ends: ends that a machine's operating system cannot bring about by itself: the guest asks the cloud, or the cloud
+            does it. What the cloud's own record shows is `unarmed`'s to look at.
         cloud: the double, of which only what all of them have is used: calls, faults, machines, violations, advance.
     """
 
@@ -29,6 +30,7 @@ class Pretend(Protocol):
     other_type: str
     renting: str
     ending: str
+    own_ends: tuple[str, ...]
     cloud: Any
 
     def environ(self) -> Mapping[str, str]:
@@ -51,6 +53,10 @@ class Pretend(Protocol):
         """Return the machines that somebody may have to pay for."""
         ...
 
+    def state(self) -> str:
+        """Return what the machine made last is: "on", "off", "gone", or the cloud's word for anything between."""
+        ...
+
     def beside(self) -> dict[str, list[str]]:
         """Return what else of ours is there, by kind, where anything is."""
         ...
@@ -69,10 +75,10 @@ class Pretend(Protocol):
 
 
 @cache
-def deadline_in(user_data: bytes) -> datetime | None:
-    """Return the deadline that user data arms before anything else, or None."""
+def deadline_in(user_data: bytes, own_ends: tuple[str, ...] = ()) -> datetime | None:
+    """Return the deadline that user data arms before anything else, or notes for one of a cloud's `own_ends`; else None."""
     argv = (yaml.safe_load(user_data) or {}).get("bootcmd", [[]])[0]
-    if len(argv) != 8 or "shutdown -h" not in argv[7] or argv[6] != "poweroff":
+    if len(argv) != 8 or not (argv[6] in own_ends or (argv[6] == "poweroff" and "shutdown -h" in argv[7])):
         return None
     return datetime.fromtimestamp(int(argv[4]), UTC)
 

@@ -1,11 +1,11 @@
-"""Every answer that EC2 may give instead of the one hoped for, on every call: the verb gets there, or says what it means.
+"""Every answer that a cloud may give instead of the one hoped for, on every call: the verb gets there, or says what it means.
 
 A verb that fails says whether something may bill (exit code 70), a machine was made and ended again (4) or nothing was spent
 (3). Unless it is 70 no machine lives; whatever else is left is listed by the next look, and gone after the next sweep.
 
 The product's own pauses move a clock instead of waiting (`AheadClock`), and botocore's are patched away by the fixture `world`.
 By default one code of each meaning meets the call that rents, and three codes every other one; CLOUDTRAIN_FAULT_MATRIX=all lets
-each code of the table meet each call.
+each code of the table meet each call. What the calls and the codes are, each cloud's `Faulted` says.
 """
 
 import os
@@ -20,34 +20,30 @@ from cloudtrain.journey import Tools
 from cloudtrain.model.errors import CloudtrainError, ExitCode
 from cloudtrain.model.instance import InstanceState
 from cloudtrain.model.plan import Plan
-from cloudtrain.providers.aws.translate import MEANINGS, Retry
+from cloudtrain.providers.aws import translate as aws
+from cloudtrain.providers.azure import translate as azure
+from cloudtrain.providers.gcp import translate as gcp
 from cloudtrain.stages.plan import make_plan
 from cloudtrain.stages.provision import Buyer, launch_first, provision
 
 from .conftest import DAY_S, Person, World
+from .faulted import FAULTED
 
 WHOLE = os.environ.get("CLOUDTRAIN_FAULT_MATRIX") == "all"
 UNKNOWN = "BrandNewTrouble"
-LAUNCH = (
-    "ec2:DescribeInstances",
-    "ssm:GetParameters",
-    "ec2:DescribeImages",
-    "ec2:DescribeSubnets",
-    "ec2:CreateSecurityGroup",
-    "ec2:AuthorizeSecurityGroupIngress",
-    "ec2:RunInstances",
-    "scheduler:CreateSchedule",
-    "scheduler:GetSchedule",
-)
 LAUNCH_CODES = (ExitCode.NOTHING_SPENT, ExitCode.SPENT_NOTHING_BILLS, ExitCode.MAY_STILL_BILL)
-ONE_OF_EACH = tuple({meaning: code for code, meaning in reversed(MEANINGS.items())}.values())
+CASES = [(cloud, call) for cloud, faulted in FAULTED.items() for call in faulted.launch]
+of_every_launch = pytest.mark.parametrize(("world", "call"), CASES, indirect=["world"])
 
 
-def codes_for(call: str) -> tuple[str, ...]:
+def codes_for(world: World, call: str) -> tuple[str, ...]:
     """Return the codes that a call meets."""
+    meanings = world.faulted.meanings
     if WHOLE:
-        return (*MEANINGS, UNKNOWN)
-    return (*ONE_OF_EACH, UNKNOWN) if call == "ec2:RunInstances" else ("UnauthorizedOperation", "Unavailable", UNKNOWN)
+        return (*meanings, UNKNOWN)
+    if call != world.pretend.renting:
+        return (world.faulted.denial, world.faulted.busy, UNKNOWN)
+    return (*{meaning: code for code, meaning in reversed(meanings.items())}.values(), UNKNOWN)
 
 
 @pytest.fixture
@@ -61,7 +57,7 @@ def alice(world: World, monkeypatch: pytest.MonkeyPatch) -> Person:
 def the_plan(alice: Person) -> Plan:
     """Return a plan of one offer, so that no other one hides what became of it."""
     with alice.tools() as tools:
-        machine = load_machine("aws-t3")
+        machine = load_machine(alice.pretend.machine)
         whole = make_plan(machine, tools.open_provider(machine), tools.clock.now())
     return Plan(machine, whole.attempts[:1])
 
@@ -82,60 +78,49 @@ def launched(person: Person, plan: Plan) -> CloudtrainError | None:
 
 def put_right(world: World, person: Person, case: str, error: CloudtrainError | None) -> None:
     """See that a failed launch left no machine that was not spoken of, that a look lists the rest, and that a sweep ends it."""
-    world.aws.faults.clear()
-    alive = world.alive()
+    world.pretend.cloud.faults.clear()
+    world.pretend.settle()
     if error is None:
-        assert len(alive) == 1, case
+        assert len(world.alive()) == 1, case
     else:
         assert error.exit_code in LAUNCH_CODES, (case, error)
         assert error.message, case
-        lives_on = [machine.id for machine in world.aws.machines() if machine.state in ("pending", "running")]
-        assert not lives_on or error.exit_code is ExitCode.MAY_STILL_BILL, (case, error)
+        assert world.pretend.state() != "on" or error.exit_code is ExitCode.MAY_STILL_BILL, (case, error)
     status = person.status()
     listed = {machine.instance.ref.id for machine in status.machines} | {leftover.id for leftover in status.leftovers}
     left = world.remains()
-    assert not (left.get("groups") or left.get("schedules") or person.keys()) or listed, (case, left)
+    assert not (set(left) - {"machines"} or person.keys()) or listed, (case, left)
     person.sweep()
     if person.open_orders():
         person.status(DAY_S)
     assert (world.remains(), person.keys(), person.open_orders(), world.wrongs()) == ({}, [], [], []), case
 
 
-@pytest.mark.parametrize("call", LAUNCH)
+@of_every_launch
 def test_a_launch_that_is_refused_for_good(world: World, alice: Person, the_plan: Plan, call: str) -> None:
-    service, _, action = call.partition(":")
-    for code in codes_for(call):
-        world.aws.faults.add(service, action, code=code, times=None)
+    for code in codes_for(world, call):
+        world.fail(call, code=code, times=None)
         error = launched(alice, the_plan)
-        assert service == "scheduler" or error is not None, code  # the machine's own deadline is enough
+        assert call in world.faulted.spare or error is not None, code
         put_right(world, alice, f"{call} {code}", error)
 
 
-@pytest.mark.parametrize("call", LAUNCH)
+@of_every_launch
 def test_a_launch_gets_over_trouble_of_the_moment(world: World, alice: Person, the_plan: Plan, call: str) -> None:
-    service, _, action = call.partition(":")
-    for number, (fault, what) in enumerate(MOMENTS.items(), 1):
-        world.aws.faults.add(service, action, **what)
+    for number, (fault, what) in enumerate(world.faulted.moments.items(), 1):
+        world.fail(call, **what)
         error = launched(alice, the_plan)
         assert error is None, (fault, error)
-        assert len(world.aws.machines()) == number, fault  # those before it have ended
+        world.pretend.settle()
+        # One for each. AWS still shows those before it, and boots when it is looked at; the others show what lives alone.
+        assert max(world.hypervisor.booted, len(world.pretend.cloud.machines())) == number, fault
         put_right(world, alice, f"{call} {fault}", error)
 
 
-MOMENTS: dict[str, dict[str, Any]] = {
-    "throttled": {"code": "RequestLimitExceeded"},
-    "server error": {"code": "InternalError", "http": 500},
-    "reset before": {"reset": True},
-    "reset after": {"reset": True, "after": True},
-    "reply lost": {"code": "ServiceUnavailable", "http": 503, "after": True},
-}
-
-
-@pytest.mark.parametrize("call", LAUNCH)
+@of_every_launch
 def test_a_launch_whose_line_stays_broken(world: World, alice: Person, the_plan: Plan, call: str) -> None:
-    service, _, action = call.partition(":")
     for after in (False, True):
-        world.aws.faults.add(service, action, reset=True, after=after, times=None)
+        world.fail(call, reset=True, after=after, times=None)
         put_right(world, alice, f"{call} reset after={after}", launched(alice, the_plan))
 
 
@@ -231,6 +216,11 @@ def test_a_machine_that_is_not_known_everywhere_yet_is_waited_for(world: World, 
     put_right(world, alice, "stale", None)
 
 
-def test_every_code_of_the_table_says_what_may_help() -> None:
-    assert len(MEANINGS) > 80
-    assert {meaning.retry for meaning in MEANINGS.values()} == set(Retry)
+@pytest.mark.parametrize("table", [aws, azure, gcp])
+def test_every_code_of_a_table_says_what_may_help(table: Any) -> None:
+    assert len(table.MEANINGS) > 60
+    assert {*(meaning.retry for meaning in table.MEANINGS.values()), *SAID_BY_WORDS} == {*table.Retry, *SAID_BY_WORDS}
+
+
+SAID_BY_WORDS = {gcp.Retry.OTHER_CLOUD}
+"""What no code alone says."""

@@ -1,11 +1,14 @@
 """Ending a machine and all that was made beside it: its group goes, with everything in it."""
 
+from collections.abc import Set
+
 from ...model.errors import ProviderError
 from ...model.instance import InstanceRef
 from .account import Account
 from .describe import is_ending
 from .machines import group_of
 from .names import Places
+from .notebook import forget_ending, note_ending, noted_endings
 from .translate import code_of, is_absent
 from .versions import RESOURCES
 
@@ -17,9 +20,23 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     """End a machine, its disk, address and network with it. See `Provider.terminate`: its keys go when it is gone."""
     group = group_of(ref.id, account)
     if group is None:
-        account.keys.forget(ref.id)
+        _forget(ref.id, account)
     elif not is_ending(group):
+        note_ending(ref.id, account)
         delete_group(account.places(ref.id), account)
+
+
+def finish_endings(there: Set[str], account: Account) -> set[str]:
+    """Remove the keys of machines that were ended from here and whose groups are no longer there; return these."""
+    ended = noted_endings(account) - there
+    for name in ended:
+        _forget(name, account)
+    return ended
+
+
+def _forget(name: str, account: Account) -> None:
+    account.keys.forget(name)
+    forget_ending(name, account)
 
 
 def delete_group(places: Places, account: Account) -> None:

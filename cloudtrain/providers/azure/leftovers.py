@@ -12,7 +12,7 @@ from ..written import read_moment
 from . import tags
 from .account import NAME, Account
 from .describe import is_ending
-from .ending import delete_group
+from .ending import delete_group, finish_endings
 from .machines import Found, all_of_ours, group_of
 from .names import is_name
 from .retail_prices import PUBLIC_IPV4_USD_PER_HOUR, disk_usd_per_month
@@ -29,8 +29,10 @@ def leftovers(account: Account) -> Sequence[Leftover]:
     """Return groups without a machine, and the keys here that nothing needs. See `Provider.leftovers`."""
     keys = account.keys.made_before(account.now() - YOUNG)
     found = all_of_ours(account)
+    there = {each.id for each in found}
+    ended = finish_endings(there, account)
     left = [each for each in found if each.machine is None and not is_ending(each.group) and _is_settled(each, account)]
-    spent = keys - {each.id for each in found}  # the keys of a group that is left go with it
+    spent = keys - there - ended  # the keys of a group that is left go with it
     return [
         *(_leftover(each, account) for each in left),
         *(Leftover(NAME, KEYS, name, token=name) for name in sorted(spent)),

@@ -1,4 +1,4 @@
-"""Operations of Azure's that are under way, noted here: a launch that was broken off goes on following its own."""
+"""What is under way in Azure, noted here: a launch that was broken off goes on following its own, and an end is finished."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,31 @@ def forget_operation(name: str, account: Account) -> None:
     """Forget it. One that is not noted is a success."""
     with suppress(OSError):  # a stale note is read by nobody but who asks for the same machine again
         _path(name, account).unlink(missing_ok=True)
+
+
+def note_ending(name: str, account: Account) -> None:
+    """Note that a machine's group is to be deleted: once it is gone nothing in Azure tells that its keys are left here."""
+    path = _endings(account) / name
+    with suppress(OSError):  # keys may stay for want of it; a machine must not
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch()
+
+
+def noted_endings(account: Account) -> set[str]:
+    """Return the machines of this subscription whose groups were to be deleted."""
+    with suppress(OSError):  # there is no folder: none was
+        return {path.name for path in _endings(account).iterdir()}
+    return set()
+
+
+def forget_ending(name: str, account: Account) -> None:
+    """Forget it. One that is not noted is a success."""
+    with suppress(OSError):  # what stays is looked at again next time
+        (_endings(account) / name).unlink(missing_ok=True)
+
+
+def _endings(account: Account) -> Path:
+    return account.folder / "endings" / account.arm.subscription
 
 
 def _path(name: str, account: Account) -> Path:

@@ -26,7 +26,7 @@ class Groups:
         resources = "Microsoft.Resources"
         return {
             (resources, "resourceGroups/LIST"): self._list,
-            (resources, "resourceGroups/GET"): lambda call: self._shown(self._account.group(call.group)),
+            (resources, "resourceGroups/GET"): lambda call: self._looked_at(self._account.group(call.group)),
             (resources, "resourceGroups/HEAD"): self._exists,
             (resources, "resourceGroups/PUT"): self._put,
             (resources, "resourceGroups/PATCH"): self._patch,
@@ -34,6 +34,13 @@ class Groups:
             (resources, "resourceGroups/resources/LIST"): self._resources,
             (resources, "subscriptions/resources/LIST"): self._resources,
         }
+
+    def _looked_at(self, group: Group) -> Body:
+        if group.task is not None:
+            group.looks += 1
+            if group.looks > 1:  # whoever has seen it go once may still try to put something into it
+                group.task.seen()
+        return self._shown(group)
 
     def _shown(self, group: Group) -> Body:
         return {
@@ -47,7 +54,7 @@ class Groups:
 
     def _list(self, call: ArmCall) -> Body:
         wanted = tag_filter(call.query.get("$filter", ""))
-        return page([self._shown(group) for group in self._account.groups.values() if has_tags(group.tags, wanted)])
+        return page([self._looked_at(group) for group in self._account.groups.values() if has_tags(group.tags, wanted)])
 
     def _exists(self, call: ArmCall) -> Reply:
         return write_result(call, None, 204 if call.group.lower() in self._account.groups else 404)
@@ -81,8 +88,8 @@ class Groups:
         group = self._account.group(call.group)
         group.state = "Deleting"
         plan = Plan(self._account.durations.delete, lambda: self._clear_out(group), lambda error: self._stays(group))
-        task = self._operations.begin(call, "", plan)
-        return self._operations.accepted(call, task, LOCATION)
+        group.task = self._operations.begin(call, "", plan)
+        return self._operations.accepted(call, group.task, LOCATION)
 
     def _clear_out(self, group: Group) -> None:
         # Machines first: what belongs to one goes with it.

@@ -39,12 +39,14 @@ class Resource:
 
 @dataclass(eq=False)
 class Group:
-    """A resource group."""
+    """A resource group; `task` is its deletion, once that was asked for, and `looks` how often it was seen to go."""
 
     name: str
     location: str
     tags: dict[str, str]
     state: str = "Succeeded"
+    task: Any = None
+    looks: int = 0
 
 
 @dataclass(eq=False)

@@ -1,0 +1,108 @@
+"""The pretend Azure, for a matrix."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cloudtrain.clock import SystemClock
+from cloudtrain.providers.azure import role
+from cloudtrain.providers.azure.account import Account
+from cloudtrain.providers.azure.endpoints import find_endpoints
+from cloudtrain.providers.azure.login import make_credential
+from cloudtrain.providers.azure.provider import AzureProvider
+from cloudtrain.providers.base import ProviderSettings
+from cloudtrain.testing.playground.azure import AzureCloud
+from cloudtrain.testing.playground.machine import Hypervisor
+from cloudtrain.testing.playground.plays import PLAYS
+
+from .pretend import deadline_in, found
+
+READS = ("/GET", "/LIST", "/virtualMachinesGetOperationStatus")
+
+
+class Azure:
+    """See `Pretend`. The token is fetched once for everybody who is done here, the role made once for all."""
+
+    name, machine, gpu_machine, other_type = "azure", "azure-b2s", "azure-t4", "Standard_D2s_v5"
+    renting, ending = "Microsoft.Compute:virtualMachines/PUT", "Microsoft.Resources:resourceGroups/DELETE"
+    own_ends: tuple[str, ...] = ("deallocate", "delete", "none")
+
+    def __init__(self, cloud: AzureCloud, folder: Path) -> None:
+        self.cloud = cloud
+        self._nowhere = folder / "no-az"
+
+    def environ(self) -> Mapping[str, str]:
+        return {**PLAYS["azure"].exports(self.cloud), "AZURE_CONFIG_DIR": str(self._nowhere), "NO_PROXY": "127.0.0.1"}
+
+    def set_up(self, folder: Path) -> None:
+        """Prepare the subscription, and log in, once for everybody."""
+        self._credential = make_credential(find_endpoints(None))
+        role.set_up(Account.of(ProviderSettings(folder / "own", SystemClock(), lambda _: ())))
+
+    def settle_in(self, home: Path) -> None:
+        prepared = home / "azure" / "end-roles"
+        prepared.mkdir(parents=True, exist_ok=True)
+        (prepared / self.cloud.subscription).write_text(role.role_id(self.cloud.subscription))
+
+    def open_provider(self, settings: ProviderSettings) -> AzureProvider:
+        provider = AzureProvider(settings)
+        provider._account.arm._made_credential = self._credential
+        return provider
+
+    def settle(self) -> None:
+        """See `Pretend`: every operation is looked at, as somebody would who waits for it."""
+        with self.cloud._clockwork.lock:
+            for task in list(self.cloud._router.lifecycle._operations._tasks.values()):
+                task.seen()
+            self.cloud.settle()
+
+    def alive(self) -> list[str]:
+        return [machine.id for machine in self.cloud.machines()]
+
+    def state(self) -> str:
+        state = [machine.state for machine in self.cloud.machines()] or ["gone"]
+        return {"starting": "on", "running": "on", "deallocated": "off"}.get(state[-1], state[-1])
+
+    def beside(self) -> dict[str, list[str]]:
+        account, access = self.cloud.account, self.cloud._router.access
+        return found(
+            {
+                "groups": list(account.groups),
+                "disks": [disk.name for disk in account.of_type("Microsoft.Compute/disks")],
+                "addresses": [address.name for address in account.of_type("Microsoft.Network/publicIPAddresses")],
+                "rights": [one.scope for one in access.assignments.values() if "/virtualMachines/" in one.scope],
+            }
+        )
+
+    def unarmed(self) -> list[str]:
+        return [
+            machine.id
+            for machine in self.cloud.machines()
+            if deadline_in(machine.user_data, self.own_ends) is None
+            or (machine.state not in ("deallocating", "deallocated", "deleting") and not self.cloud.ends_of(machine.id))
+        ]
+
+    def is_read(self, call: str) -> bool:
+        return call.startswith(("Entra:", "Retail:")) or call.endswith(READS)
+
+    def end_everything(self) -> None:
+        account = self.cloud.account
+        self.settle()
+        with self.cloud._clockwork.lock:
+            for resource in list(account.resources.values()):
+                self.cloud._router._clear(resource)
+            account.groups.clear()
+
+
+@contextmanager
+def opened(hypervisor: Hypervisor, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Azure]:
+    """Start the pretend Azure; its way is in the environment from then on."""
+    patch.setenv("CLOUDTRAIN_CACHE", str(folder.parent / "azure-read-once"))  # what it has read of Azure's own packages
+    with AzureCloud(hypervisor) as cloud:
+        made = Azure(cloud, folder)
+        for name, value in made.environ().items():
+            patch.setenv(name, value)
+        made.set_up(folder)
+        yield made
