@@ -314,9 +314,9 @@ def _opened(name: str, hypervisor: Notebook, helper: Helper, folder: Path, monke
         yield World(pretend, hypervisor, helper, folder)
 
 
-SHARE, CHEAPEST, RARER = 8, 4, 4
-"""Of the cases of each matrix every eighth one is tried by default, from the fifth on: of the verbs that are killed it takes
-the least time. Of the faults of other clouds than the first it is a quarter of that. All are tried on request (see their modules)."""
+SHARE, CHEAPEST, RARER = 6, 4, 4
+"""Of the cases of each matrix every sixth one is tried by default, from the fifth on: of the verbs that are killed it takes the
+least time. Of the faults of other clouds than the first it is a quarter of that. All are tried on request."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
