@@ -1,6 +1,29 @@
-"""What holds for every test: a machine that is busy is no reason for a law to fail."""
+"""What holds for every test: a machine that is busy is no reason for a law to fail; and which tests take their time."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+HERE = Path(__file__).parent
+THOROUGH = (
+    "clouds/",
+    "lease/test_everywhere.py",
+    "lease/test_for_real.py",
+    "playground/test_azure_",
+    "playground/test_gcp_",
+    "providers/azure/test_permissions.py",
+)
+"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, leases on real hosts, the doubles of two
+clouds themselves, which all that is built on them tests, too."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is thorough, by where it stands."""
+    for item in items:
+        if item.path.relative_to(HERE).as_posix().startswith(THOROUGH):
+            item.add_marker(pytest.mark.thorough)
