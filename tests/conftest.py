@@ -11,13 +11,14 @@ settings.load_profile("suite")
 HERE = Path(__file__).parent
 THOROUGH = (
     "clouds/",
+    "e2e/test_aws.py",
     "lease/test_everywhere.py",
     "lease/test_for_real.py",
     "playground/test_azure_",
     "playground/test_gcp_",
     "providers/azure/test_permissions.py",
 )
-"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, leases on real hosts, the doubles of two
+"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, stories and leases on real hosts, the doubles of two
 clouds themselves, which all that is built on them tests, too."""
 
 
