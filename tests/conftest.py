@@ -18,8 +18,8 @@ THOROUGH = (
     "playground/test_gcp_",
     "providers/azure/test_permissions.py",
 )
-"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, stories and leases on real hosts, the doubles of two
-clouds themselves, which all that is built on them tests, too."""
+"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, stories and leases on real hosts, and the
+doubles of two clouds themselves, which all that is built on them tests, too."""
 
 
 @pytest.hookimpl(tryfirst=True)
