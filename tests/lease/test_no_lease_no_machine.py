@@ -55,7 +55,9 @@ def refuse_to_launch(provider: Provider, machine: MachineSpec) -> None:
 
 @pytest.mark.parametrize("name", ["memory", "local", "aws-g5"])
 def test_plan_shows_the_longest_lifetime_that_nobody_asked_for(name: str, say: Callable[..., str]) -> None:
-    assert f"(in {A_DAY}), set by the longest lifetime" in say("plan", name, "--", "true")
+    said = say("plan", name, "--", "true")
+    # Whoever is slow to say it has a minute less.
+    assert f"(in {A_DAY}), set by the longest lifetime" in said or "(in 23 h 59 m), set by the longest lifetime" in said
 
 
 @pytest.mark.parametrize("name", ["memory", "local"])

@@ -238,7 +238,10 @@ def test_a_transfer_over_a_line_that_is_cut_goes_on(openssh: SshServer, reach: R
                 go()
             relay.flow()
             before = relay.carried
-            go()
+            try:
+                go()
+            except HostUnreachableError:  # the cut may still meet the first new line
+                go()
             assert relay.carried - before < 5 * MIB
     assert snapshot(tmp_path / "back") == snapshot(tmp_path / "planted") == snapshot(Path(there))
 
