@@ -19,7 +19,7 @@ from .remote.fileset import FileSet, gather, stays_out
 from .spending import noted
 from .stages.collect import bring
 from .stages.connect import connect
-from .whereabouts import existing
+from .whereabouts import switched_on
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ class _Line:
 
 @contextmanager
 def _line_to(name: str, tools: Tools) -> Iterator[_Line]:
-    machine, instance, _ = existing(name, tools)
+    machine, instance = switched_on(name, tools)
     let_in = tools.let_in(machine, instance)
     remote, _ = connect(instance, tools.open_remote, tools.clock, on_silence=let_in)
     with remote:

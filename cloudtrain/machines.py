@@ -19,7 +19,7 @@ from .stages.make_ready import make_ready
 from .stages.plan import make_plan
 from .stages.provision import Buyer, armed, armed_and_running, launch_first
 from .waking import wake
-from .whereabouts import existing, find, forget, look_for_started, remember_name, remembered, rentable
+from .whereabouts import existing, find, forget, look_for_started, remember_name, remembered, rentable, switched_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,10 +269,10 @@ def open_shell(name: str, argv: Sequence[str], tools: Tools) -> int:
     One word is a text that the machine's shell reads, as ssh does it; several are a command and its arguments, as they are.
 
     Raises:
-        NotFoundError: there is no machine of this name.
-        HostUnreachableError: it does not run or does not answer.
+        NotFoundError: there is no machine of this name, or it is switched off.
+        HostUnreachableError: it does not answer.
     """
-    machine, instance, _ = existing(name, tools)
+    machine, instance = switched_on(name, tools)
     remote, _ = connect(instance, tools.open_remote, tools.clock, on_silence=tools.let_in(machine, instance))
     with remote:
         return remote.shell(("sh", "-c", argv[0]) if len(argv) == 1 else argv)

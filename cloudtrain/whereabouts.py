@@ -49,6 +49,18 @@ def existing(name: str, tools: Tools) -> tuple[MachineSpec, Instance, Provider]:
     return machine, instance, provider
 
 
+def switched_on(name: str, tools: Tools) -> tuple[MachineSpec, Instance]:
+    """Return the machine of this name, which is not one that a person has switched off.
+
+    Raises:
+        NotFoundError: the name is unknown, its machine is gone, or it is stopped: nothing answers there, and no GPU bills.
+    """
+    machine, instance, _ = existing(name, tools)
+    if instance.state is InstanceState.STOPPED:
+        raise NotFoundError(f"{name} is stopped and has no address", f"Switch it on: cloudtrain start {name}")
+    return machine, instance
+
+
 def find(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | None:
     """Return the person's machine of this name, by what we wrote down or else by its tags; None when there is none."""
     for record in tools.ledger.machines():

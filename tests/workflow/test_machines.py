@@ -1,15 +1,17 @@
 """The verbs on machines: what start, extend and resize promise."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from cloudtrain import leasing, machines, workflow
+from cloudtrain import carrying, leasing, machines, workflow
 from cloudtrain.model.errors import (
     CloudQuotaExceededError,
     ConfigError,
     NoOfferFitsError,
+    NotFoundError,
     PermissionDeniedError,
     ProviderError,
     QuotaExceededError,
@@ -99,6 +101,24 @@ def test_extend_by_a_time(world: World) -> None:
     extended = leasing.extend(MACHINE.name, world.tools, seconds=7200)
     assert started.deadline is not None
     assert extended.instance.deadline == started.deadline + timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        lambda world: machines.open_shell(MACHINE.name, ["true"], world.tools),
+        lambda world: carrying.push(MACHINE.name, world.folder, "there", world.tools),
+    ],
+    ids=["ssh", "push"],
+)
+def test_a_machine_that_is_switched_off_is_said_to_be_and_not_that_something_may_bill(
+    world: World, reach: Callable[[World], object]
+) -> None:
+    machines.start(MACHINE, world.tools)
+    machines.stop(MACHINE.name, world.tools)
+    with pytest.raises(NotFoundError, match="is stopped") as refused:
+        reach(world)
+    assert (refused.value.exit_code, refused.value.hint) == (2, f"Switch it on: cloudtrain start {MACHINE.name}")
 
 
 def test_extend_refuses_a_stopped_machine_and_a_lease_without_end(world: World) -> None:

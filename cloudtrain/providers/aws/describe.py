@@ -36,7 +36,7 @@ def shown(machine: Described, region: str, account: Account) -> Instance:
         token=known.get(tags.TOKEN, ""),
         owner=known.get(tags.OWNER, ""),
         instance_type=machine.get("InstanceType", ""),
-        address=_address(machine),
+        address="" if state is InstanceState.STOPPED else _address(machine),
         endpoint=_endpoint(machine, known, account) if state is InstanceState.RUNNING else None,
         usd_per_hour=read_number(known.get(tags.PRICE, "")),
         beside_usd_per_hour=read_number(known.get(tags.BESIDE, "")) or 0.0,

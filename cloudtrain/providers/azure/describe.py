@@ -40,7 +40,7 @@ def shown(group: Described, machine: Described | None, address: str, account: Ac
         token=known.get(tags.TOKEN, ""),
         owner=known.get(tags.OWNER, ""),
         instance_type=str(_properties(machine_there).get("hardwareProfile", {}).get("vmSize", "")),
-        address=address,
+        address="" if state is InstanceState.STOPPED else address,
         endpoint=_endpoint(address, name, known, account) if state is InstanceState.RUNNING else None,
         usd_per_hour=read_number(known.get(tags.PRICE, "")),
         beside_usd_per_hour=read_number(known.get(tags.BESIDE, "")) or 0.0,

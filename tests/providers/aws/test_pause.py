@@ -47,7 +47,7 @@ def reach(provider: AwsProvider, account: Account, instance: Instance, state: In
 
 
 def test_a_stopped_machine_has_no_deadline_and_costs_its_disk(stopped: Instance) -> None:
-    assert (stopped.deadline, stopped.endpoint, stopped.address != "") == (None, None, True)
+    assert (stopped.deadline, stopped.endpoint, stopped.address) == (None, None, "")
     assert stopped.usd_per_month_stopped == 8.0
 
 
