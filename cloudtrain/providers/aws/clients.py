@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ... import __version__
 from ...model.errors import CredentialsError, NotSetUpError, ProviderError, ProviderUnavailableError
 from ..base import ProviderSettings
+from ..cloud_time import CloudTime
 from .credentials import may_have_credentials
 from .translate import calling, is_not_opted_in
 
@@ -30,6 +31,7 @@ class Clients:
 
     def __init__(self, settings: ProviderSettings) -> None:
         machine = settings.machine
+        self.time = CloudTime("AWS")
         self._endpoint_url = machine.endpoint_url if machine is not None else None
         self._wanted_regions = machine.regions if machine is not None else ()
         self._lock = threading.RLock()
@@ -173,6 +175,9 @@ class Clients:
         settings = {"us_east_1_regional_endpoint": "regional", "addressing_style": "path" if is_own else "virtual"}
         return {"signature_version": "s3v4", "s3": settings}
 
+    def _note_time(self, http_response: Any, **_: object) -> None:
+        self.time.heard(http_response.headers.get("Date"))
+
     def _session(self) -> Any:
         if self._made_session is None:
             if not may_have_credentials():
@@ -182,6 +187,7 @@ class Clients:
             except ImportError as error:
                 raise NotSetUpError("Amazon's SDK is not installed here", "pip install 'cloudtrain[aws]'") from error
             self._made_session = boto3.session.Session()
+            self._made_session.events.register("after-call", self._note_time)
         return self._made_session
 
 

@@ -99,7 +99,9 @@ def _looked_up(order: LaunchOrder, account: Account) -> Ready | Found:
             found = existing.result()
             if found is not None:
                 return _not_ended(found)
-            return Ready(image.result(), place.result(), allowed.result(), keys.result())
+            ready = Ready(image.result(), place.result(), allowed.result(), keys.result())
+            account.clients.time.must_agree()
+            return ready
         except ProviderError:
             if not had_keys and keys.exception() is None:
                 account.keys.forget(order.token)

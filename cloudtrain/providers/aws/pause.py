@@ -36,6 +36,7 @@ def start(ref: InstanceRef, lease: Lease, account: Account) -> Instance:
         raise ProviderUnavailableError(f"{found.name} is still stopping", "Try again in a minute.")
     if found.state is not InstanceState.STOPPED:
         return leasing.move(found, lease, account).shown(account)
+    account.clients.time.must_agree()
     told = user_data(_keys(found, account), lease.deadline, account.now())
     with ThreadPoolExecutor(3) as pool:
         written = pool.submit(_write_user_data, found, told, account)

@@ -96,9 +96,11 @@ class Faults:
 
     Attributes:
         stale_reads: how many Describe calls do not yet know a machine or a group that was just made.
+        caller_ahead_s: how far every caller's clock is ahead of the one that the replies' Date tells, seconds.
     """
 
     stale_reads: int = 0
+    caller_ahead_s: float = 0.0
     _faults: list[Fault] = field(default_factory=list)
     _kill_points: list[KillPoint] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -140,12 +142,16 @@ class Faults:
             self._kill_points.append(point)
         return point
 
+    def set_caller_ahead(self, seconds: float) -> None:
+        """Let replies be dated as if every caller's clock were ahead by that much; behind, when it is negative."""
+        self.caller_ahead_s = float(seconds)
+
     def clear(self) -> None:
         """Let nothing go wrong any more."""
         with self._lock:
             self._faults.clear()
             self._kill_points.clear()
-            self.stale_reads = 0
+            self.stale_reads, self.caller_ahead_s = 0, 0.0
 
     def take(self, service: str, action: str, body: str) -> list[Fault]:
         """Return what goes wrong with this call, each counted as used: its delays, and the first refusal or reset."""

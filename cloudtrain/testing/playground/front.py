@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -57,8 +58,12 @@ class Front(Generic[C]):
             record.outcome = "lost"
             raise
         status = HTTPStatus(reply.status)
-        start_response(f"{status.value} {status.phrase}", _headers(call, reply))
+        start_response(f"{status.value} {status.phrase}", [*_headers(call, reply), ("Date", self._date())])
         return [reply.body]
+
+    def _date(self) -> str:
+        # By the clock that callers have, however many hours have passed here at once: to them no time has.
+        return format_datetime(datetime.now(UTC) - timedelta(seconds=self._faults.caller_ahead_s), usegmt=True)
 
     def _handled(self, call: C, record: Record) -> Reply:
         point = self._faults.next_kill_point()
@@ -89,6 +94,8 @@ def _kill(point: KillPoint | None, moment: When) -> None:
 
 def _headers(call: Call, reply: Reply) -> list[tuple[str, str]]:
     """Return the headers with the body's true length; a HEAD keeps the length of what it describes."""
-    names = {"connection", "transfer-encoding"} | (set() if call.environ["REQUEST_METHOD"] == "HEAD" else {"content-length"})
+    names = {"connection", "date", "transfer-encoding"}
+    if call.environ["REQUEST_METHOD"] != "HEAD":
+        names.add("content-length")
     kept = [(name, value) for name, value in reply.headers if name.lower() not in names]
     return kept if "content-length" not in names else [*kept, ("Content-Length", str(len(reply.body)))]

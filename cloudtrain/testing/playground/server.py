@@ -111,6 +111,10 @@ def _handler(connections: _Connections, tls: ssl.SSLContext | None) -> type[WSGI
                 super().finish()
             self.connection.close()  # which with TLS is another socket than the one that the server knows
 
+        def send_response(self, code: int, message: str | None = None) -> None:
+            # Without a Date of the server's own: a pretend cloud dates its replies itself.
+            self.send_response_only(code, message)
+
         def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
             self.close_connection = True
             if isinstance(error, LostConnectionError):

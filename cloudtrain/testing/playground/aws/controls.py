@@ -27,6 +27,7 @@ def looks(cloud: "AwsCloud") -> dict[str, Callable[[], object]]:
 def turns(cloud: "AwsCloud") -> dict[str, Callable[..., object]]:
     """Return what can be turned: `POST /_playground/NAME` with the arguments as a JSON object."""
     return {
+        "clock": cloud.faults.set_caller_ahead,
         "faults": cloud.faults.add,
         "clear-faults": cloud.faults.clear,
         "stale": lambda reads: _stale(cloud.faults, int(reads)),

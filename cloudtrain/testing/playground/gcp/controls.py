@@ -26,6 +26,7 @@ def looks(cloud: "GcpCloud") -> dict[str, Callable[[], object]]:
 def turns(cloud: "GcpCloud") -> dict[str, Callable[..., object]]:
     """Return what can be turned: `POST /_playground/NAME` with the arguments as a JSON object."""
     return {
+        "clock": cloud.faults.set_caller_ahead,
         "faults": cloud.faults.add,
         "clear-faults": cloud.faults.clear,
         "stale": lambda reads: setattr(cloud.faults, "stale_reads", int(reads)),
