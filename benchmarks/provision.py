@@ -1,30 +1,28 @@
-"""How AWS is called: calls by verb, how deep they wait on each other, and what a verb costs beside them.
+"""How a cloud is called: calls by verb, how deep they wait on each other, and what a verb costs beside them.
 
-Run: python benchmarks/provision.py [--rounds 3]
+Run: python benchmarks/provision.py [aws | gcp | azure] [--rounds 3]
 
-Each verb is a fresh process against the pretend AWS (its machines are only written down, not booted), once answered at once and
-once 100 ms late. Wall and CPU time are counted from the moment the SDK is imported. `deep` is the longest chain of calls of
-which each waited for the one before; a look at what changes is no faster than every 2 s, and stop and terminate look twice,
-for the pretend AWS shows every state in between once. Then `status` over 500, 1,000 and 2,000 machines that a made-up reply
-describes, beside the SDK alone reading the same reply.
+Each verb is a fresh process against the pretend cloud (its machines are only written down, not booted), once answered at once
+and once 100 ms late. Wall and CPU time are counted from the moment the SDK is imported. `deep` is the longest chain of calls
+of which each waited for the one before; a look at what changes is no faster than every 2 s, and stop and terminate look twice,
+for the pretend AWS shows every state in between once. Then `status` over 500, 1,000 and 2,000 machines: on AWS a made-up reply
+describes them, beside the SDK alone reading the same reply; elsewhere the double holds them, and checks each reply.
 """
 
 import argparse
 import json
 import os
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
-from xml.sax.saxutils import escape
 
 LATE_S = 0.1
 NAME = "bench"
@@ -37,10 +35,12 @@ VERBS = (
     ("terminate", NAME, "--yes"),
 )
 MACHINES = (0, 500, 1000, 2000)
-PAGE = 1000
-
-NOTHING = b"<R><volumeSet/><securityGroupInfo/><ListRolesResult><Roles/></ListRolesResult></R>"
-"""What is answered to every other question: that there is none, whatever was asked for."""
+TYPES = {
+    "aws": "regions: [us-east-1]\ninstance_types: [g4dn.xlarge]",
+    "gcp": "regions: [us-central1]\ninstance_types: [g2-standard-4]",
+    "azure": "regions: [eastus]\ninstance_types: [Standard_NC4as_T4_v3]",
+}
+"""The rented machine of each cloud."""
 
 IN_A_VERB = """
 import json, sys, time
@@ -69,24 +69,26 @@ with open(into, "w") as file:
 def main() -> int:
     """Measure, print the tables, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("cloud", nargs="?", choices=sorted(TYPES), default="aws")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--serve", choices=["aws", "many"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        return _serve(options.serve)
-    with tempfile.TemporaryDirectory(prefix="cloudtrain-provision-") as folder:
-        _print_verbs(Path(folder), options.rounds)
-        _print_status(Path(folder), options.rounds)
+    with tempfile.TemporaryDirectory(prefix="cloudtrain-provision-") as name:
+        folder = Path(name)
+        (folder / "configs").mkdir()
+        (folder / "configs" / f"{NAME}.yaml").write_text(
+            f"provider: {options.cloud}\n{TYPES[options.cloud]}\nmarket: on-demand\ndisk_gb: 100\n"
+        )
+        _print_verbs(options.cloud, folder, options.rounds)
+        if options.cloud == "aws":
+            _print_status_of_aws(folder, options.rounds)
+        else:
+            _print_status(options.cloud, folder, options.rounds)
     return 0
 
 
-def _print_verbs(folder: Path, rounds: int) -> None:
-    (folder / "configs").mkdir()
-    (folder / "configs" / f"{NAME}.yaml").write_text(
-        "provider: aws\nregions: [us-east-1]\ninstance_types: [g4dn.xlarge]\nmarket: on-demand\ndisk_gb: 100\n"
-    )
-    at_once = [_journey(folder, 0.0) for _ in range(rounds)]
-    late = _journey(folder, LATE_S)
+def _print_verbs(cloud: str, folder: Path, rounds: int) -> None:
+    at_once = [_journey(cloud, folder, 0.0) for _ in range(rounds)]
+    late = _journey(cloud, folder, LATE_S)
     print(f"{'verb':<18}{'calls':>6}{'deep':>6}{'wall s':>9}{'100 ms late':>13}{'CPU s':>8}   medians of {rounds}; late: once")
     for number, verb in enumerate(VERBS):
         wall_s, cpu_s = (statistics.median(journey[number][each] for journey in at_once) for each in ("wall_s", "cpu_s"))
@@ -98,13 +100,13 @@ def _print_verbs(folder: Path, rounds: int) -> None:
             print(f"  {wave}")
 
 
-def _print_status(folder: Path, rounds: int) -> None:
+def _print_status_of_aws(folder: Path, rounds: int) -> None:
     print(f"\n{'status, machines':<18}{'wall s':>9}{'CPU s':>8}{'SDK alone':>11}{'ours':>8}{'ours, us a machine':>20}")
     nothing = 0.0
     for count in MACHINES:
-        with _served("many", str(count)) as url:
-            alone = [_measured(folder, url, ("--sdk-alone",)) for _ in range(rounds)]
-            whole = [_measured(folder, url, ("status", "--json")) for _ in range(rounds)]
+        with _served("aws-many", count) as served:
+            alone = [_measured(folder, served.exports, ("--sdk-alone",)) for _ in range(rounds)]
+            whole = [_measured(folder, served.exports, ("status", "--json")) for _ in range(rounds)]
         wall_s, cpu_s = (statistics.median(each[what] for each in whole) for what in ("wall_s", "cpu_s"))
         sdk_s = statistics.median(each["cpu_s"] for each in alone)
         ours_s = cpu_s - sdk_s
@@ -113,20 +115,37 @@ def _print_status(folder: Path, rounds: int) -> None:
         print(f"{count:<18}{wall_s:>9.2f}{cpu_s:>8.2f}{sdk_s:>11.2f}{ours_s:>8.2f}{slope}")
 
 
-def _journey(folder: Path, late_s: float) -> list[dict[str, Any]]:
+def _print_status(cloud: str, folder: Path, rounds: int) -> None:
+    """Measure `status` over machines that are copies of one that was rented: its CPU time is ours, the wall's the double's."""
+    print(f"\n{'status, machines':<18}{'calls':>6}{'wall s':>9}{'CPU s':>8}{'CPU us a machine':>18}")
+    with _served(cloud) as served, tempfile.TemporaryDirectory(dir=folder) as own:
+        _measured(folder, served.exports, ("start", NAME, "--no-wait"), home=Path(own))
+        first = 0.0
+        for count in (1, *MACHINES[1:]):
+            served.have(count)
+            _turn(served, "forget-calls", {})
+            whole = [_measured(folder, served.exports, ("status", "--json"), home=Path(own)) for _ in range(rounds)]
+            calls = len(_look(served, "calls")) // rounds
+            wall_s, cpu_s = (statistics.median(each[what] for each in whole) for what in ("wall_s", "cpu_s"))
+            first = first or cpu_s
+            slope = f"{(cpu_s - first) / count * 1e6:>18.0f}" if count > 1 else f"{'-':>18}"
+            print(f"{count:<18}{calls:>6}{wall_s:>9.2f}{cpu_s:>8.2f}{slope}")
+
+
+def _journey(cloud: str, folder: Path, late_s: float) -> list[dict[str, Any]]:
     """Type every verb in turn against a new cloud; return what each took and called."""
-    with _served("aws", "0") as url, tempfile.TemporaryDirectory(dir=folder) as own:
+    with _served(cloud) as served, tempfile.TemporaryDirectory(dir=folder) as own:
         if late_s:
-            _turn(url, "faults", {"service": "*", "action": "*", "latency_s": late_s, "times": None})
+            _turn(served, "faults", {"service": "*", "action": "*", "latency_s": late_s, "times": None})
         measured = []
         for verb in VERBS:
-            _turn(url, "forget-calls", {})
-            took = _measured(folder, url, verb, home=Path(own))
-            measured.append({**took, "calls": _look(url, "calls")})
+            _turn(served, "forget-calls", {})
+            took = _measured(folder, served.exports, verb, home=Path(own))
+            measured.append({**took, "calls": _look(served, "calls")})
         return measured
 
 
-def _measured(folder: Path, url: str, words: Sequence[str], home: Path | None = None) -> dict[str, Any]:
+def _measured(folder: Path, exports: Mapping[str, str], words: Sequence[str], home: Path | None = None) -> dict[str, Any]:
     """Run a verb in a fresh process and return its wall and CPU time in seconds.
 
     Raises:
@@ -134,25 +153,21 @@ def _measured(folder: Path, url: str, words: Sequence[str], home: Path | None = 
     """
     into = folder / "took.json"
     command = [sys.executable, "-c", IN_A_VERB, str(into), *words]
-    done = subprocess.run(command, cwd=folder, env=_environ(url, home or folder), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=_environ(exports, home or folder), capture_output=True, text=True, check=False
+    )
     took = dict(json.loads(into.read_text())) if done.returncode == 0 else {"code": done.returncode}
     if took["code"]:
         raise RuntimeError(f"{' '.join(words)} ended with {took['code']}:\n{done.stderr}")
     return took
 
 
-def _environ(url: str, home: Path) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CLOUDTRAIN_"))}
-    return kept | {
-        "HOME": str(home),
-        "CLOUDTRAIN_HOME": str(home / "cloudtrain"),
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "playground",
-        "AWS_SECRET_ACCESS_KEY": "playground",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CLOUDTRAIN_ADDRESS_SERVICE": f"{url}/_playground/address",
-    }
+def _environ(exports: Mapping[str, str], home: Path) -> Mapping[str, str]:
+    ours = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "CLOUDTRAIN_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    nobody = {"HOME": str(home), "CLOUDSDK_CONFIG": str(home), "AZURE_CONFIG_DIR": str(home)}
+    keys = {"AWS_ACCESS_KEY_ID": "playground", "AWS_SECRET_ACCESS_KEY": "playground", "AWS_EC2_METADATA_DISABLED": "true"}
+    return {**kept, **nobody, **keys, "AWS_DEFAULT_REGION": "us-east-1", "CLOUDTRAIN_HOME": str(home / "cloudtrain"), **exports}
 
 
 def _depth(calls: Sequence[Mapping[str, Any]]) -> int:
@@ -177,117 +192,53 @@ def _counted(names: Sequence[str]) -> list[str]:
     return [name if names.count(name) == 1 else f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
 
 
+class Served:
+    """A cloud in a process of its own: its way as environment variables, and how many machines it is to have."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self.exports: dict[str, str] = json.loads(self._line())
+        self.url = self.exports.pop("URL", "")
+
+    def have(self, machines: int) -> None:
+        """Let so many machines be there, each like the one that was rented."""
+        self._process.stdin.write(f"{machines}\n")  # type: ignore[union-attr]  # a pipe was asked for
+        self._process.stdin.flush()  # type: ignore[union-attr]
+        self._line()
+
+    def _line(self) -> str:
+        return self._process.stdout.readline()  # type: ignore[union-attr]
+
+
 @contextmanager
-def _served(what: str, count: str) -> Iterator[str]:
-    """Run a cloud in a process of its own, so that its work is not counted as ours."""
-    command = [sys.executable, __file__, "--serve", what]
+def _served(what: str, count: int = 0) -> Iterator[Served]:
+    command = [sys.executable, str(Path(__file__).with_name("provision_clouds.py")), what]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("no pipes")
-        print(count, file=process.stdin, flush=True)
+        if process.stdin is None:
+            raise RuntimeError("no pipe")
+        if what.endswith("-many"):
+            print(count, file=process.stdin, flush=True)
         try:
-            yield process.stdout.readline().strip()
+            yield Served(process)
         finally:
             process.stdin.close()
 
 
-def _turn(url: str, name: str, arguments: Mapping[str, Any]) -> None:
+def _turn(served: Served, name: str, arguments: Mapping[str, Any]) -> None:
     request = urllib.request.Request(
-        f"{url}/_playground/{name}", json.dumps(arguments).encode(), {"Content-Type": "application/json"}
+        f"{served.url}/_playground/{name}", json.dumps(arguments).encode(), {"Content-Type": "application/json"}
     )
-    urllib.request.urlopen(request, timeout=30).close()
+    urllib.request.urlopen(request, timeout=30, context=_trust(served)).close()
 
 
-def _look(url: str, name: str) -> Any:
-    with urllib.request.urlopen(f"{url}/_playground/{name}", timeout=30) as answer:
+def _look(served: Served, name: str) -> Any:
+    with urllib.request.urlopen(f"{served.url}/_playground/{name}", timeout=30, context=_trust(served)) as answer:
         return json.load(answer)
 
 
-def _serve(what: str) -> int:
-    """Be a cloud until standard input ends."""
-    count = int(sys.stdin.readline())
-    with _pretend_aws() if what == "aws" else _many(count) as url:
-        print(url, flush=True)
-        sys.stdin.read()
-    return 0
-
-
-@contextmanager
-def _pretend_aws() -> Iterator[str]:
-    from cloudtrain.testing.playground.aws import AwsCloud
-    from cloudtrain.testing.playground.machine import Booted
-
-    class WrittenDown:
-        """Boots nothing; every machine has an address."""
-
-        def boot(self, _: object) -> Booted:
-            return Booted("127.0.1.1")
-
-        def __getattr__(self, name: str) -> Any:
-            return lambda *_: None
-
-    with AwsCloud(WrittenDown()) as cloud:
-        yield cloud.url
-
-
-@contextmanager
-def _many(count: int) -> Iterator[str]:
-    """Serve an EC2 that has so many machines of ours in one region, and nothing else."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-    pages = [_page(first, min(first + PAGE, count), first + PAGE < count) for first in range(0, max(count, 1), PAGE)]
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            action = asked.get("Action", [""])[0]
-            if action == "DescribeInstances":
-                body = pages[int(asked.get("NextToken", ["0"])[0])]
-            elif action == "DescribeRegions":
-                body = b"<R><regionInfo><item><regionName>us-east-1</regionName></item></regionInfo></R>"
-            else:
-                body = NOTHING
-            self.send_response(200)
-            self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def _page(first: int, last: int, has_more: bool) -> bytes:
-    tags = {
-        "cloudtrain": "1", "Name": "many", "cloudtrain:name": "many", "cloudtrain:owner": "somebody", "cloudtrain:run": "",
-        "cloudtrain:deadline": "2036-11-21T13:00:00+00:00", "cloudtrain:issued": "2026-11-21T11:00:00+00:00",
-        "cloudtrain:usd-per-hour": "0.526", "cloudtrain:beside-usd-per-hour": "0.016", "cloudtrain:gpu-count": "1",
-        "cloudtrain:at-deadline": "terminate", "cloudtrain:market": "on-demand", "cloudtrain:user": "ubuntu",
-        "cloudtrain:disk-gb": "100",
-    }  # fmt: skip
-    written = "".join(f"<item><key>{key}</key><value>{escape(value)}</value></item>" for key, value in tags.items())
-    machines = "".join(
-        f"<item><reservationId>r-{number}</reservationId><ownerId>123456789012</ownerId><groupSet/><instancesSet><item>"
-        f"<instanceId>i-{number:017x}</instanceId><imageId>ami-1</imageId><instanceState><code>16</code><name>running</name>"
-        "</instanceState><instanceType>g4dn.xlarge</instanceType><launchTime>2026-11-21T11:00:00.000Z</launchTime><placement>"
-        "<availabilityZone>us-east-1b</availabilityZone><tenancy>default</tenancy></placement><subnetId>subnet-1</subnetId>"
-        "<vpcId>vpc-1</vpcId><privateIpAddress>10.0.0.5</privateIpAddress><ipAddress>203.0.113.5</ipAddress><groupSet><item>"
-        "<groupId>sg-1</groupId><groupName>g</groupName></item></groupSet><architecture>x86_64</architecture><rootDeviceType>"
-        "ebs</rootDeviceType><rootDeviceName>/dev/sda1</rootDeviceName><blockDeviceMapping><item><deviceName>/dev/sda1"
-        "</deviceName><ebs><volumeId>vol-1</volumeId><status>attached</status></ebs></item></blockDeviceMapping>"
-        f"<tagSet>{written}<item><key>cloudtrain:token</key><value>ct-{number:032x}</value></item></tagSet></item>"
-        "</instancesSet></item>"
-        for number in range(first, last)
-    )
-    token = f"<nextToken>{last // PAGE}</nextToken>" if has_more else ""
-    return f"<R><reservationSet>{machines}</reservationSet>{token}</R>".encode()
+def _trust(served: Served) -> ssl.SSLContext | None:
+    certificate = served.exports.get("SSL_CERT_FILE")
+    return ssl.create_default_context(cafile=certificate) if certificate else None
 
 
 if __name__ == "__main__":

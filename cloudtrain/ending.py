@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from .homecoming import Homecoming
 from .journey import Journey
 from .model.errors import (
     CloudtrainError,
@@ -29,9 +30,9 @@ from .model.run import JobState, Outcome, RunPhase
 from .model.spec import OnFinish
 from .pacing import paced
 from .providers.base import Provider
-from .rescuing import drop, settle
+from .reconnecting import persist
+from .rescuing import settle
 from .spending import noted
-from .stages.collect import collect, collect_log
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
 from .stages.shut_down import stop, terminate
 from .verdict import lives_until, results_wait, verdict_on_gone_machine, verdict_on_job
@@ -50,6 +51,7 @@ class Ending:
         self._journey = journey
         self._provider = provider
         self._let_go = False
+        self._homecoming = Homecoming(journey)
 
     def __enter__(self) -> Self:
         return self
@@ -164,11 +166,12 @@ class Ending:
         journey = self._journey
         if journey.remote is None or journey.run.phase not in _HOLDS_RESULTS:
             return
+        tell = paced(journey.tools.tell, journey.tools.clock, 0, journey.usd_now)
         try:
-            self._collect_once()
+            self._collect_once(tell)
         except HostUnreachableError as error:
             if journey.job_may_run:
-                self._collect_again(error)
+                self._collect_again(error, tell)
             else:
                 journey.tools.tell(Note("The line broke; the job had not started, so nothing of it is lost.", "warning"))
         except ShutdownError:
@@ -176,7 +179,7 @@ class Ending:
         except (CloudtrainError, OSError) as error:
             journey.tools.tell(Note(f"Not everything could be collected: {error}", "warning"))
 
-    def _collect_once(self) -> None:
+    def _collect_once(self, tell: Tell) -> None:
         journey = self._journey
         if journey.remote is None:
             return
@@ -184,27 +187,25 @@ class Ending:
             self._end_job()
         with journey.stage("collect", str(journey.run.folder)):
             journey.enter(RunPhase.COLLECTING)
-            home, folder = journey.home(journey.remote), journey.run.folder
-            tell = paced(journey.tools.tell, journey.tools.clock, 0, journey.usd_now)
-            came = collect(journey.job, home, folder, journey.remote, tell)
-            drop(folder, came.names)
-            journey.record["outputs"] = list(came.names)
-            if came.missed:
-                journey.results_missed(came.missed)
-            collect_log(home, folder, journey.remote)
+            self._homecoming.bring(journey.remote, tell)
 
-    def _collect_again(self, error: HostUnreachableError) -> None:
-        """Try once more over a new line; a person who cancelled wants an end more than results."""
+    def _collect_again(self, error: HostUnreachableError, tell: Tell) -> None:
+        """Go on over new lines as long as they bring anything; a person who cancelled wants an end more than results."""
         journey = self._journey
-        journey.tools.tell(Note(f"The line broke while collecting ({error.message}); reconnecting …", "warning"))
+        patience_s = IMPATIENT_S if journey.run.outcome is Outcome.CANCELLED else RECONNECT_FOR_S
+        tell(Note(f"The line broke while collecting ({error.message}); reconnecting …", "warning"))
+
+        def collect_the_rest(heard: Tell) -> None:
+            journey.connect(patience_s)
+            self._collect_once(heard)
+
         try:
-            journey.connect(IMPATIENT_S if journey.run.outcome is Outcome.CANCELLED else RECONNECT_FOR_S)
-            self._collect_once()
+            persist(collect_the_rest, tell, journey.tools.clock, patience_s=patience_s)
         except HostUnreachableError as again:
             if journey.run.outcome is not Outcome.CANCELLED:
                 self.machine_silent(again)
         except (CloudtrainError, OSError) as again:
-            journey.tools.tell(Note(f"Not everything could be collected: {again}", "warning"))
+            tell(Note(f"Not everything could be collected: {again}", "warning"))
 
     def _end_job(self) -> None:
         journey = self._journey

@@ -17,7 +17,7 @@ from .config.machine import list_machines
 from .config.settings import load_settings
 from .journey import Interrupt, Tools
 from .ledger.ledger import Ledger
-from .model.event import Event, Tell
+from .model.event import Event, Note, Tell
 from .model.instance import Endpoint, Instance, InstanceState, SshEndpoint
 from .model.offer import Offer
 from .model.run import Run
@@ -54,12 +54,13 @@ def open_tools(
     with Ledger.open(state_folder(), clock) as ledger, GuestLines(_control_folder()) as lines:
         ledger.on_machine = _let_ssh_know
         hosts = cache(own_hosts)  # one command reads the configs once
+        say = cache(lambda sentence: tell(Note(sentence)))  # and hears of a thing once
         yield Tools(
             ledger=ledger,
             clock=clock,
             tell=tell,
             open_provider=lambda machine: open_provider(
-                machine.provider, replace(provider_settings(machine, lines.ask), hosts=hosts)
+                machine.provider, replace(provider_settings(machine, lines.ask), hosts=hosts, say=say)
             ),
             open_remote=_open_remote,
             owner=this_owner(),

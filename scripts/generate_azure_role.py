@@ -7,7 +7,7 @@ python scripts/generate_azure_role.py --check    exit 1 when the page is not wha
 import sys
 from pathlib import Path
 
-from cloudtrain.providers.azure.permissions import EVERYDAY, FOR_OWN_END, role
+from cloudtrain.providers.azure.permissions import EVERYDAY, FOR_CHECKPOINTS, FOR_OWN_END, role
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers" / "azure.md"
 BEGIN, END = "<!-- {name}: written by scripts/generate_azure_role.py -->", "<!-- end of {name} -->"
@@ -16,6 +16,11 @@ BLOCKS = {
     "role": role("cloudtrain", "What cloudtrain needs to rent machines and give them back", EVERYDAY),
     "ends role": role(
         "cloudtrain ends", "Lets machines that cloudtrain rents be given the right to end themselves", FOR_OWN_END
+    ),
+    "checkpoints role": role(
+        "cloudtrain checkpoints",
+        "Lets machines that cloudtrain rents be given the right to one container, and taken it again",
+        FOR_CHECKPOINTS,
     ),
 }
 

@@ -7,16 +7,28 @@ python scripts/generate_gcp_role.py --check    exit 1 when the page is not what 
 import sys
 from pathlib import Path
 
-from cloudtrain.providers.gcp.permissions import EVERYDAY, NEEDED_FOR_DATA, NEEDED_FOR_TPUS, NEEDED_ONCE, of_methods, role
+from cloudtrain.providers.gcp.permissions import (
+    EVERYDAY,
+    NEEDED_FOR_CHECKPOINTS,
+    NEEDED_FOR_DATA,
+    NEEDED_FOR_TPUS,
+    NEEDED_ONCE,
+    of_methods,
+    role,
+)
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers" / "gcp.md"
 BEGIN, END = "<!-- {name}: written by scripts/generate_gcp_role.py -->", "<!-- end of {name} -->"
+
+_CHECKPOINTS = of_methods(NEEDED_FOR_CHECKPOINTS)
 
 BLOCKS = {
     "role": role("cloudtrain", EVERYDAY),
     "network role": role("cloudtrain network", of_methods(NEEDED_ONCE)),
     "TPU role": role("cloudtrain TPU", of_methods(NEEDED_FOR_TPUS)),
     "data role": role("cloudtrain data", [each for each in of_methods(NEEDED_FOR_DATA) if each.startswith("storage.")]),
+    "checkpoints role": role("cloudtrain checkpoints", [each for each in _CHECKPOINTS if each.startswith("iam.")]),
+    "checkpoints bucket role": role("cloudtrain bucket", [each for each in _CHECKPOINTS if each.startswith("storage.")]),
 }
 
 

@@ -1,5 +1,6 @@
 """What this computer needs, looked at."""
 
+import importlib.util
 import platform
 import shutil
 from datetime import UTC, date, datetime
@@ -41,11 +42,16 @@ def in_short(provider: str, findings: tuple[Finding, ...]) -> Finding:
 
 def _ssh() -> Finding:
     found = shutil.which("ssh")
-    if found is None:
-        return Finding(
-            False, "ssh", "not found; only this computer can be trained on", "Debian, Ubuntu: apt install openssh-client"
-        )
-    return Finding(True, "ssh", found)
+    if found is not None:
+        return Finding(True, "ssh", found)
+    if importlib.util.find_spec("paramiko") is not None:
+        return Finding(True, "ssh", "no OpenSSH; paramiko connects in its place, and ~/.ssh/config is not read")
+    return Finding(
+        False,
+        "ssh",
+        "neither OpenSSH nor paramiko; only this computer can be trained on",
+        "Debian, Ubuntu: apt install openssh-client; anywhere: pip install 'cloudtrain[ssh]'",
+    )
 
 
 def _uv() -> Finding:

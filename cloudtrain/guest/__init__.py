@@ -29,8 +29,9 @@ an error is one JSON object `{"error": "…"}` and exit code 1.
     {"event": "progress", "done": bytes, "total": bytes}, {"event": "note", "text": …}, last {"event": "ready"},
     {"event": "denied", "reason": …} (a link is not good any more; exit code 1) or {"event": "failed", "reason": …} (1).
 `restore WORK`
-    Bring the outputs that lie in S3 into WORK, with the credentials of the machine's own role; files that are newer here
-    stay, names outside the outputs are refused. Standard input: one object {"checkpoints": as in job.json, "env": {name:
+    Bring the outputs that lie in object storage into WORK, by what the machine itself may there; files that are newer here
+    stay, names outside the outputs are refused. A right that does not count yet is waited for, eleven minutes at most and
+    told in a note. Standard input: one object {"checkpoints": as in job.json, "env": {name:
     value}}. Output as `fetch`.
 `gpu-check FRAMEWORK [--gpus N]`
     Run by the environment's own Python. One object {"ok", "device", "gpus", "library", "driver", "compute_capability",
@@ -82,10 +83,13 @@ it is run.
 `job.json`: {"command": shell text, "python": environment's Python or null, "env": {name: value},
 "deadline": Unix time or null, "grace_s": seconds between TERM and KILL, "sample_every_s": seconds,
 "notice": "aws", "gcp" or "azure" to end the job in time when a spot machine is taken back, or null,
-"checkpoints": {"url": "s3://bucket/prefix/", "region", "outputs": [relative names]} or null}
+"checkpoints": {"url": "s3://bucket/prefix/" or "gs://bucket/prefix/" or "az://account/container/prefix/", "region",
+"outputs": [relative names]} or null}
 
 With `checkpoints`, finished files of the outputs are copied there every minute while the job runs, and what is left when it
 has ended, before the state says so: for ten minutes at most, and for ten seconds after the grace of a job that was asked to
-end. It takes the credentials of the machine's own role; AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and
-AWS_EC2_METADATA_SERVICE_ENDPOINT in the job's environment name other services.
+end. It takes the credentials of the machine itself: its role's, its service account's, its identity's. Other services are
+named by AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and AWS_EC2_METADATA_SERVICE_ENDPOINT in the job's environment; on Google
+Cloud by STORAGE_EMULATOR_HOST and GCE_METADATA_HOST there; on Azure by CLOUDTRAIN_BLOB_URL there, and
+AZURE_POD_IDENTITY_AUTHORITY_HOST in the machine's.
 """

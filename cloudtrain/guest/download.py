@@ -24,6 +24,8 @@ TRIES = 6
 MTIME_HEADER = "x-amz-meta-mtime"
 """The header that holds a file's own modification time, Unix seconds, where whoever stored it wrote that down."""
 
+_MTIME_HEADERS = (MTIME_HEADER, "x-ms-meta-mtime", "x-goog-meta-mtime")
+
 _CHUNK_BYTES = 1 << 20
 _TELL_EVERY_S = 0.5
 _SPARE_BYTES = 64 << 20  # a disk that is filled to its last byte helps nobody
@@ -228,7 +230,7 @@ def _refuse_other_content(file: BinaryIO, digest: Any, wanted: Wanted) -> None:
 
 def _keep_time(part: str, answer: Answer) -> None:
     with contextlib.suppress(ValueError, OverflowError):  # what stands in a header may be anything
-        seconds = float(answer.header(MTIME_HEADER))
+        seconds = float(next(filter(None, map(answer.header, _MTIME_HEADERS)), ""))
         os.utime(part, (seconds, seconds))
 
 

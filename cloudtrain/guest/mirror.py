@@ -1,4 +1,4 @@
-"""While a job runs: its outputs' finished files are copied to its place in S3. Nothing of it disturbs the job."""
+"""While a job runs: its outputs' finished files are copied to its place in object storage. Nothing of it disturbs the job."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from .errors import GuestError
+from .folder import PART_BYTES, ChangedError, Folder, folder_at
 from .line import BrokenLineError
 from .outputs import Checkpoints, Mark, files_of, mark_of
-from .role import RoleCredentials
-from .s3 import PART_BYTES, ChangedError, Folder
 
 EVERY_S = 60.0
 """Seconds between two looks. A file counts as finished when two looks find it alike."""
@@ -204,10 +203,9 @@ class Mirror:
 
 
 def of_job(work: str, checkpoints: Checkpoints, environ: Mapping[str, str], wake: Callable[[], Any]) -> Mirror:
-    """Return a mirror that reaches S3 with the machine's own role.
+    """Return a mirror that reaches the place with what the machine itself may.
 
     Raises:
         GuestError: the address is none.
     """
-    folder = Folder(checkpoints.url, checkpoints.region, environ, RoleCredentials(environ))
-    return Mirror(work, checkpoints, folder, wake)
+    return Mirror(work, checkpoints, folder_at(checkpoints.url, checkpoints.region, environ), wake)

@@ -1,4 +1,4 @@
-"""Before a job starts: what it left in its place in S3 comes into its folder."""
+"""Before a job starts: what it left in its place in object storage comes into its folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any, Callable, Mapping, Sequence
 from .download import TRIES, Tell, Wanted, bring
 from .errors import GuestError
 from .fetch import only_one
+from .folder import Folder, NotYetError, Stored, folder_at
 from .line import Answer, BrokenLineError
 from .names import refuse_names
 from .outputs import Checkpoints, is_of, mark_of
-from .role import RoleCredentials
-from .s3 import Folder, Stored
 
 SAME_S = 1.0
 """Times closer than this, in seconds, are the same: not everything on a file's way keeps the fractions."""
+
+TRIES_FOR_A_RIGHT = 45
+"""How often is asked for what the machine may not see yet: with pauses of 16 seconds at most for eleven minutes, since Azure
+lets ten go by until a right counts."""
 
 
 def restore(
@@ -26,14 +29,14 @@ def restore(
     say: Callable[[str], Any],
     pause_s: float = 1.0,
 ) -> None:
-    """Bring the outputs that lie in S3 into the job's folder; what is newer here stays.
+    """Bring the outputs that lie at their place into the job's folder; what is newer here stays.
 
-    `environ` may name other services, as `role` and `s3` say; `pause_s` is the first pause between tries.
+    `environ` may name other services, as the storage's modules say; `pause_s` is the first pause between tries.
 
     Raises:
-        GuestError: S3 refuses, or does not answer: a job that began anew would replace what lies there.
+        GuestError: the storage refuses, or does not answer: a job that began anew would replace what lies there.
     """
-    folder = Folder(checkpoints.url, checkpoints.region, environ, RoleCredentials(environ))
+    folder = folder_at(checkpoints.url, checkpoints.region, environ)
     try:
         with only_one(work, say):
             _restore(work, checkpoints.outputs, folder, tell, say, pause_s)
@@ -42,7 +45,7 @@ def restore(
 
 
 def _restore(work: str, outputs: Sequence[str], folder: Folder, tell: Tell, say: Callable[[str], Any], pause_s: float) -> None:
-    welcome = [each for each in _listed(folder, pause_s) if _is_welcome(each, outputs, say)]
+    welcome = [each for each in _listed(folder, say, pause_s) if _is_welcome(each, outputs, say)]
     marks = {Wanted(each.name, each.size, each.etag): each for each in welcome}
 
     def open_at(wanted: Wanted, start: int) -> Answer:
@@ -55,17 +58,20 @@ def _restore(work: str, outputs: Sequence[str], folder: Folder, tell: Tell, say:
     bring(list(marks), work, open_at, keeps, tell, pause_s)
 
 
-def _listed(folder: Folder, pause_s: float) -> list[Stored]:
-    """Return what lies in S3. A machine that was just made may not know its role yet, and S3 may not know it either."""
-    for attempt in range(TRIES - 1):
+def _listed(folder: Folder, say: Callable[[str], Any], pause_s: float) -> list[Stored]:
+    """Return what lies there. A machine that was just made may not know its role yet, nor the storage what it may."""
+    tries, attempt = TRIES, 0
+    while True:
         try:
             return list(folder.names())
-        except (GuestError, BrokenLineError):
-            time.sleep(pause_s * 2.0**attempt)
-    try:
-        return list(folder.names())
-    except BrokenLineError as error:
-        raise GuestError(f"the checkpoints cannot be looked up: {error}") from None
+        except (GuestError, BrokenLineError) as error:
+            if isinstance(error, NotYetError) and tries < TRIES_FOR_A_RIGHT:
+                tries = TRIES_FOR_A_RIGHT
+                say(f"the machine's right to its checkpoints does not count yet, which takes up to ten minutes: {error}")
+            attempt += 1
+            if attempt == tries:
+                raise GuestError(f"the checkpoints cannot be looked up: {error}") from None
+        time.sleep(pause_s * 2.0 ** min(attempt - 1, TRIES - 2))
 
 
 def _is_welcome(stored: Stored, outputs: Sequence[str], say: Callable[[str], Any]) -> bool:
@@ -75,9 +81,9 @@ def _is_welcome(stored: Stored, outputs: Sequence[str], say: Callable[[str], Any
     try:
         refuse_names([stored.name])
     except GuestError as error:
-        say(f"left in S3: {error}")
+        say(f"left in the storage: {error}")
         return False
     if not is_of(outputs, stored.name):
-        say(f"left in S3: {stored.name!r} is none of the outputs")
+        say(f"left in the storage: {stored.name!r} is none of the outputs")
         return False
     return True

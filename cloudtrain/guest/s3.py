@@ -8,22 +8,17 @@ import html
 import os
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Callable, Iterator, Mapping, Sequence, TypeVar
+from typing import Any, BinaryIO, Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 from .download import MTIME_HEADER
 from .errors import GuestError
+from .folder import PART_BYTES, Crew, Stored, T, opened, refuse_changed
 from .line import Answer, BrokenLineError, Lines
 from .role import RoleCredentials
 from .signature import Request, headers_of
 
-PART_BYTES = 16 << 20
-"""What is larger goes in parts of this size, so that a break costs one part and several travel at once."""
-
 MOST_PARTS = 10_000
-THREADS = 4
 
 _MOST_ANSWER = 8 << 20
 _ENTRY = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
@@ -33,22 +28,7 @@ _UPLOAD = re.compile(r"<UploadId>(.*?)</UploadId>", re.DOTALL)
 _CODE = re.compile(r"<Code>(.*?)</Code>", re.DOTALL)
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]+[a-z0-9])(?:/(.*))?", re.DOTALL)
 
-T = TypeVar("T")
 NOTHING: Mapping[str, str] = {}
-
-
-class ChangedError(Exception):
-    """A file changed while it was read: it is not finished."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An object: its name below the folder, its bytes, its mark, and when it was stored (Unix time)."""
-
-    name: str
-    size: int
-    etag: str
-    at: float
 
 
 class Folder:
@@ -79,7 +59,7 @@ class Folder:
             bucket, region, environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
         )
         self._lines = Lines(server)
-        self._crew = ThreadPoolExecutor(THREADS)
+        self._crew = Crew()
 
     def names(self) -> Iterator[Stored]:
         """Yield what is in it.
@@ -119,10 +99,10 @@ class Folder:
             BrokenLineError: the line broke.
             OSError: the file cannot be read.
         """
-        with _opened(path) as file:
+        with opened(path) as file:
             info = os.fstat(file.fileno())
             content = os.pread(file.fileno(), PART_BYTES + 1, 0)
-            _refuse_changed(file, info, len(content))
+            refuse_changed(file, info, len(content))
             self._said(self._ask("PUT", name, headers=_time_of(info), body=content))
 
     def put_in_parts(self, name: str, path: str, is_too_late: Callable[[], bool]) -> None:
@@ -132,7 +112,7 @@ class Folder:
             ChangedError, GuestError, BrokenLineError, OSError: as `put_whole`.
             GuestError: it is too late.
         """
-        with _opened(path) as file:
+        with opened(path) as file:
             info = os.fstat(file.fileno())
             begun = _UPLOAD.search(self._said(self._ask("POST", name, query={"uploads": ""}, headers=_time_of(info))))
             if begun is None:
@@ -140,7 +120,7 @@ class Folder:
             upload = {"uploadId": html.unescape(begun[1])}
             try:
                 marks = self._send_parts(name, file, upload, is_too_late)
-                _refuse_changed(file, info, info.st_size)
+                refuse_changed(file, info, info.st_size)
                 self._complete(name, upload, marks)
             except BaseException:
                 with contextlib.suppress(GuestError, BrokenLineError):  # what came is then the bucket's own rules to clear
@@ -149,18 +129,11 @@ class Folder:
 
     def for_each(self, act: Callable[[T], Any], items: Sequence[T]) -> None:
         """Do something with several things at once, and raise what the first that failed raises."""
-        futures = [self._crew.submit(act, item) for item in items]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            for future in futures:
-                future.cancel()
-            wait(futures)
+        self._crew.for_each(act, items)
 
     def close(self) -> None:
         """Let the lines go."""
-        self._crew.shutdown()
+        self._crew.close()
         self._lines.close()
 
     def _send_parts(
@@ -246,16 +219,5 @@ def _stored(entry: str, prefix: str) -> Stored:
         raise BrokenLineError("S3's list cannot be read") from None
 
 
-def _opened(path: str) -> BinaryIO:
-    # Never through a link, and never waiting for somebody to write into a named pipe.
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-
-
 def _time_of(info: os.stat_result) -> Mapping[str, str]:
     return {MTIME_HEADER: f"{info.st_mtime:.6f}"}
-
-
-def _refuse_changed(file: BinaryIO, before: os.stat_result, read: int) -> None:
-    now = os.fstat(file.fileno())
-    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or read != now.st_size:
-        raise ChangedError

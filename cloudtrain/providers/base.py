@@ -69,6 +69,10 @@ def no_hosts() -> Sequence[HostSpec]:
     return ()
 
 
+def say_nothing(_sentence: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """What an adapter is made with.
@@ -80,6 +84,7 @@ class ProviderSettings:
         machine: the machine config in use, for endpoint addresses and regions; None when none is named.
         on_host: how an adapter that rents nothing asks machines of one's own; it reaches no cloud's machine.
         hosts: the machines of one's own that any machine config names, for when none is in use.
+        say: hears a sentence for a person about what an adapter did, or could not do, beside what was asked. From any thread.
     """
 
     home: Path
@@ -88,6 +93,7 @@ class ProviderSettings:
     machine: MachineSpec | None = None
     on_host: RunOnHost = no_line
     hosts: Callable[[], Sequence[HostSpec]] = no_hosts
+    say: Callable[[str], None] = say_nothing
 
 
 @runtime_checkable

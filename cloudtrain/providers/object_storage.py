@@ -41,3 +41,12 @@ class ObjectStorage(Protocol):
             ProviderError: that time is over, or there are no credentials.
         """
         ...
+
+
+@runtime_checkable
+class Granting(Protocol):
+    """Makes a right of the machine's own for an order with `checkpoints`, and says so before money is spent."""
+
+    def right_to(self, url: str) -> str:
+        """Say in a sentence what a launch makes so that its machine may write there, and when that goes. Asks nobody."""
+        ...

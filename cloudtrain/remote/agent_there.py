@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from .entry_there import RefusedError, shown
-from .frames_there import BEAT, FAILED, HELLO, MAGIC, PING, PONG, Frame, Squeezer, encode, receive
+from .frames_there import BEAT, FAILED, HELLO, MAGIC, PING, PONG, Frame, encode, receive, squeezed
 from .landing_there import write_all
 from .receiver_there import Answers, Receiver
 from .sender_there import Sender
@@ -35,7 +35,6 @@ class Agent:
         self._read = read
         self._write = write
         self._writing = threading.Lock()
-        self._squeezer = Squeezer(time.monotonic)
         self._asked: deque[Frame | None] = deque()
         self._ahead = 0
         self._is_unheard = False
@@ -67,7 +66,7 @@ class Agent:
             try:
                 verbs = verbs or _verbs(order)
                 for kind, words, body in verbs[frame.kind](frame):
-                    self._answer(kind, time.monotonic() - start if words is None else words, body)
+                    self._answer(_encode_answer(frame, kind, time.monotonic() - start if words is None else words, body))
                     if self._is_unheard:
                         break
             except FileNotFoundError as error:
@@ -75,19 +74,17 @@ class Agent:
             except (OSError, RefusedError, LookupError, TypeError, ValueError) as error:
                 self._fail(error, "")
 
-    def _answer(self, kind: int, words: object, body: bytes) -> None:
+    def _answer(self, pieces: Sequence[bytes]) -> None:
         """Answer, unless nobody hears it: what has come whole is put in its place all the same."""
         if self._is_unheard:
             return
-        deflated = self._squeezer.squeeze(body) if body else None
         try:
-            with self._writing:
-                self._squeezer.send(self._write, encode(kind, words, body, deflated=deflated))
+            self._say(pieces)
         except (OSError, EOFError):
             self._is_unheard = True
 
     def _fail(self, error: Exception, why: str) -> None:
-        self._answer(FAILED, [shown(str(error)), why], b"")
+        self._answer(encode(FAILED, [shown(str(error)), why]))
 
     def _listen(self) -> None:
         try:
@@ -125,6 +122,12 @@ class Agent:
     def _say(self, pieces: Sequence[bytes]) -> None:
         with self._writing:
             self._write(pieces)
+
+
+def _encode_answer(question: Frame, kind: int, words: object, body: bytes) -> Sequence[bytes]:
+    """Return the frame that answers a question, deflated where that was asked for and pays."""
+    deflated = squeezed(body) if body and question.may_deflate else None
+    return encode(kind, words, body, deflated=deflated)
 
 
 def _verbs(order: Frame) -> Mapping[int, Callable[[Frame], Answers]]:

@@ -1,4 +1,4 @@
-"""The streams of one transfer: one to begin with, more when measuring says so, fewer when one breaks."""
+"""The streams of one transfer: one to begin with, more when measuring says so, fewer when they bring nothing or one breaks."""
 
 import contextlib
 import time
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .frames_there import Frame
-from .pace import MOST_STREAMS, Pace, Seen
+from .pace import MOST_STREAMS, Pace, Seen, standing_by
+from .press import Press
 from .stream import Stream
 from .wire import Wire
 from .work import Work
@@ -69,10 +70,13 @@ class Crew:
         self._work = work
         self._members: list[tuple[Peer, Stream]] = []
         self._asked_for = 1
+        self._wanted = 1
         self._pace = Pace()
+        self._press = Press(time.monotonic)
 
     def __enter__(self) -> "Crew":
         self._add(self._line.open_first())
+        self._call()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,8 +89,8 @@ class Crew:
 
     @property
     def streams(self) -> int:
-        """How many streams were opened so far."""
-        return len(self._members)
+        """How many streams have carried something so far."""
+        return sum(stream.carried > 0 for _, stream in self._members)
 
     def run(self, left: Callable[[], float], on_tick: Callable[[], object]) -> None:
         """Return when all is done; `left` says how many bytes are to come, `on_tick` is called now and then.
@@ -115,22 +119,43 @@ class Crew:
 
     def _look_at_pace(self, left: float) -> None:
         streams = [stream for _, stream in self._members]
+        first = streams[0]
+        working = max(1, sum(stream.is_called and stream.is_ready and stream.error is None for stream in streams))
         seen = Seen(
             time.monotonic(),
             sum(stream.carried for stream in streams),
             left,
-            max(1, sum(stream.is_ready and stream.error is None for stream in streams)),
-            streams[0].rtt_s,
+            working,
+            first.rtt_s,
             sum(stream.busy_s for stream in streams),
-            streams[0].cores,
+            first.cores,
+            self._press.turn,
         )
         wanted = self._pace.wanted(seen)
-        for _ in range(self._asked_for, min(wanted, MOST_STREAMS)):
+        for _ in range(self._asked_for, min(max(wanted, standing_by(left, first.rtt_s)), MOST_STREAMS)):
             self._asked_for += 1
             with contextlib.suppress(OSError):  # one stream fewer is slower, and nothing else
                 self._add(self._line.open_another())
+        if wanted < working:
+            self._wanted = wanted
+        elif wanted > working:
+            self._wanted = max(self._wanted, wanted)
+        self._call()
+
+    def _call(self) -> None:
+        """Have as many work as are wanted of those that can, the first ones first; the others finish what they have begun."""
+        streams = [stream for _, stream in self._members]
+        with self._work.changed:
+            # The first one is given work while its agent is still on its way; what one that logs in holds, all would wait for.
+            able = [stream for stream in streams if stream.error is None and (stream.is_ready or stream is streams[0])]
+            called = able[: self._wanted]
+            if any(stream.is_called != (stream in called) for stream in able):
+                for stream in able:
+                    stream.is_called = stream in called
+                self._press.team(len(called))
+                self._work.changed.notify_all()
 
     def _add(self, peer: Peer) -> None:
-        stream = Stream(peer.wire, self._work, self._task.most_under_way, self._task.refuse)
+        stream = Stream(peer.wire, self._work, self._press, self._task.most_under_way, self._task.refuse)
         self._members.append((peer, stream))
         stream.start(peer.first_bytes, self._task.order)

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from ..model.errors import TransferError
-from .entry_there import RefusedError, link_target, shown
+from .entry_there import Entry, RefusedError, link_target, shown
 from .ignore import Levels, is_ignored, read_level, without_blankets
+from .manifest_there import LATEST_NS, MOST_BYTES
 from .packed import FileEntry, PackedEntries
 
 NEVER_FOUND = frozenset({"__pycache__", ".venv", ".ipynb_checkpoints"})
@@ -36,7 +37,7 @@ class FileSet:
 
     def only(self, others: Iterable[FileEntry]) -> "FileSet":
         """Return the set without the entries that are not among others too, which come in the order of a set's."""
-        return FileSet(self.root, PackedEntries(_in_both(self.entries, others)), self.skipped)
+        return FileSet(self.root, PackedEntries(_in_both(self.entries.whole(), others)), self.skipped)
 
 
 def gather(root: Path, names: Sequence[str]) -> FileSet:
@@ -67,12 +68,12 @@ def stays_out(root: Path, name: str) -> bool:
     return False
 
 
-def _place(entry: FileEntry) -> str:
+def _place(entry: Entry | FileEntry) -> str:
     """Return what entries are ordered by: below a folder every name begins with the folder's and a slash."""
     return f"{entry.name}/" if entry.kind == "folder" else entry.name
 
 
-def _in_both(entries: Iterable[FileEntry], others: Iterable[FileEntry]) -> Iterator[FileEntry]:
+def _in_both(entries: Iterable[Entry], others: Iterable[FileEntry]) -> Iterator[Entry]:
     theirs = iter(others)
     other = next(theirs, None)
     for entry in entries:
@@ -82,7 +83,7 @@ def _in_both(entries: Iterable[FileEntry], others: Iterable[FileEntry]) -> Itera
             yield entry
 
 
-def _each_once(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
+def _each_once(entries: Iterable[Entry]) -> Iterator[Entry]:
     last = ""
     for entry in entries:
         if entry.name != last:
@@ -101,7 +102,7 @@ class _Walk:
     def __post_init__(self) -> None:
         self._above = f"{self.root}/"
 
-    def choose(self, name: str) -> Iterator[FileEntry]:
+    def choose(self, name: str) -> Iterator[Entry]:
         """Return what a name means, in order, looked for as it is asked for."""
         parts = PurePosixPath(name).parts
         if not name or name.startswith("/") or ".." in parts or "\0" in name:
@@ -127,43 +128,49 @@ class _Walk:
                     f"An input goes through the link {shown(folder)}", "Name the folder that the link points to."
                 )
 
-    def _chosen(self, parents: Sequence[str], name: str, info: os.stat_result) -> Iterator[FileEntry]:
+    def _chosen(self, parents: Sequence[str], name: str, info: os.stat_result) -> Iterator[Entry]:
         path = parents[-1] + name
         if not stat.S_ISDIR(info.st_mode):
             entry = self._seen(path, info)
             if entry is not None:
                 yield entry
             return
-        yield FileEntry(path, 0, "folder")
+        yield _folder(path, info)
         levels: Levels = ()
         for folder in [*parents, f"{path}/"]:
             levels += self._rules(folder)
         yield from self._below(f"{path}/", without_blankets(levels, parents[-1], name))
 
-    def _below(self, prefix: str, levels: Levels) -> Iterator[FileEntry]:
+    def _below(self, prefix: str, levels: Levels) -> Iterator[Entry]:
         open_folders = [(prefix, levels, iter(self._list(prefix, levels)))]
         while open_folders:
             prefix, levels, names = open_folders[-1]
-            name = next(names, None)
-            if name is None:
-                open_folders.pop()
-            elif name.endswith("/"):
-                below = prefix + name
-                inner = levels + self._rules(below)
-                found = self._list(below, inner)
-                if not found:
-                    yield FileEntry(below[:-1], 0, "folder")
-                open_folders.append((below, inner, iter(found)))
-            else:
-                entry = self._look_at(prefix + name)
+            # The files up to the next folder, in one go: nearly all of a tree is files beside each other.
+            for name in names:
+                if name.endswith("/"):
+                    break
+                try:
+                    info = os.lstat(f"{self._above}{prefix}{name}")
+                except FileNotFoundError:  # it was there a moment ago, and nobody has counted it yet
+                    continue
+                entry = self._seen(prefix + name, info)
                 if entry is not None:
                     yield entry
+            else:
+                open_folders.pop()
+                continue
+            below = prefix + name
+            inner = levels + self._rules(below)
+            found = self._list(below, inner)
+            if not found:
+                yield self._empty_folder(below[:-1])
+            open_folders.append((below, inner, iter(found)))
 
-    def _look_at(self, name: str) -> FileEntry | None:
+    def _empty_folder(self, name: str) -> Entry:
         try:
-            return self._seen(name, os.lstat(self._above + name))
-        except FileNotFoundError:  # it was there a moment ago, and nobody has counted it yet
-            return None
+            return _folder(name, os.lstat(self._above + name))
+        except OSError as error:
+            raise _unreadable(name, error) from error
 
     def _list(self, prefix: str, levels: Levels) -> list[str]:
         """Return the names in a folder that are to travel, in order; a folder's ends with a slash."""
@@ -175,10 +182,7 @@ class _Walk:
                     if not _stays_here(prefix, item.name, kind) and not is_ignored(levels, prefix, item.name, kind):
                         found.append(f"{item.name}/" if kind == "folder" else item.name)
         except OSError as error:
-            raise TransferError(
-                f"The folder {shown(prefix or str(self.root))} cannot be read: {error.strerror}",
-                "Make it readable, or list it in .cloudtrainignore.",
-            ) from error
+            raise _unreadable(prefix or str(self.root), error) from error
         found.sort()
         return found
 
@@ -190,23 +194,41 @@ class _Walk:
                 f"{error.filename} cannot be read: {error.strerror}", "Nothing travels while it is unknown what must not."
             ) from error
 
-    def _seen(self, name: str, info: os.stat_result) -> FileEntry | None:
+    def _seen(self, name: str, info: os.stat_result) -> Entry | None:
         if stat.S_ISREG(info.st_mode):
-            return FileEntry(name, info.st_size)
+            if info.st_size > MOST_BYTES or not -LATEST_NS < info.st_mtime_ns < LATEST_NS:
+                raise _impossible(name, "size" if info.st_size > MOST_BYTES else "time of last change")
+            return Entry(name, "file", info.st_size, info.st_mode & 0o777, info.st_mtime_ns)
         if stat.S_ISLNK(info.st_mode):
-            return self._link(name)
+            return self._link(name, info)
         self.skipped.add(name)
         return None
 
-    def _link(self, name: str) -> FileEntry:
+    def _link(self, name: str, info: os.stat_result) -> Entry:
         try:
-            link_target(str(self.root), name)
+            target = link_target(str(self.root), name)
         except RefusedError as error:
             raise TransferError(
                 f"Not everything can travel: {error}",
                 f"Copy what it points to, or leave the link here: echo '/{shown(name)}' >> .cloudtrainignore",
             ) from error
-        return FileEntry(name, 0, "link")
+        return Entry(name, "link", 0, 0o777, info.st_mtime_ns, target)
+
+
+def _folder(name: str, info: os.stat_result) -> Entry:
+    return Entry(name, "folder", 0, info.st_mode & 0o777, info.st_mtime_ns)
+
+
+def _unreadable(folder: str, error: OSError) -> TransferError:
+    return TransferError(
+        f"The folder {shown(folder)} cannot be read: {error.strerror}", "Make it readable, or list it in .cloudtrainignore."
+    )
+
+
+def _impossible(name: str, what: str) -> TransferError:
+    return TransferError(
+        f"{shown(name)} cannot travel: no machine would believe its {what}", "Correct it, or list it in .cloudtrainignore."
+    )
 
 
 def _stays_here(prefix: str, name: str, kind: str) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .entry_there import RefusedError
@@ -27,26 +27,39 @@ MOST_BODY = 1 << 24
 _MOST_WORDS = 1 << 23
 _HEAD = struct.Struct(">BBIIII32s")
 _NOTHING = hashlib.sha256(b"").digest()
-_SAMPLE = 1 << 15
+_SAMPLE = 1 << 14
+_LEAST = 256
 _WORTH_IT = 0.9
 _PLAIN, _DEFLATED = 0, 1
+_MAY_DEFLATE = 2
 
 
 class Frame(NamedTuple):
-    """What was said: `words` is what JSON can say, `digest` the SHA-256 of the body, `carried` its bytes on the line."""
+    """What was said.
+
+    Attributes:
+        words: what JSON can say.
+        digest: the SHA-256 of the body.
+        carried: the body's bytes on the line.
+        may_deflate: whoever asked wants the answer deflated where that makes it smaller.
+    """
 
     kind: int
     words: Any
     body: bytes
     digest: bytes
     carried: int = 0
+    may_deflate: bool = False
 
 
-def encode(kind: int, words: object = None, body: bytes = b"", *, deflated: bytes | None = None) -> list[bytes]:
+def encode(
+    kind: int, words: object = None, body: bytes = b"", *, deflated: bytes | None = None, may_deflate: bool = False
+) -> list[bytes]:
     """Return a frame as pieces to be written one after the other; `deflated` travels in the body's place."""
     said = json.dumps(words, separators=(",", ":")).encode()
     digest = hashlib.sha256(body).digest() if body else _NOTHING
     packing, sent = (_PLAIN, body) if deflated is None else (_DEFLATED, deflated)
+    packing |= _MAY_DEFLATE * may_deflate
     head = _HEAD.pack(kind, packing, len(said), len(body), len(sent), zlib.crc32(said), digest)
     return [head + said, sent] if sent else [head + said]
 
@@ -58,18 +71,18 @@ def receive(read: Callable[[int], bytes]) -> Frame:
         RefusedError: what comes is no frame, or a damaged one.
     """
     kind, packing, said_size, size, sent_size, checksum, digest = _HEAD.unpack(read(_HEAD.size))
-    if max(size, sent_size) > MOST_BODY or said_size > _MOST_WORDS or packing not in (_PLAIN, _DEFLATED):
+    if max(size, sent_size) > MOST_BODY or said_size > _MOST_WORDS or packing > _DEFLATED + _MAY_DEFLATE:
         raise RefusedError("the stream is damaged: no frame has that size")
     said = read(said_size)
     if zlib.crc32(said) != checksum:
         raise RefusedError("the stream is damaged: what came is not what was sent")
     body = read(sent_size) if sent_size else b""
-    if packing == _DEFLATED:
+    if packing & _DEFLATED:
         body = inflate(body, size)
     if len(body) != size or (hashlib.sha256(body).digest() if body else _NOTHING) != digest:
         raise RefusedError("the stream is damaged: what came is not what was sent")
     try:
-        return Frame(kind, json.loads(said), body, digest, sent_size)
+        return Frame(kind, json.loads(said), body, digest, sent_size, bool(packing & _MAY_DEFLATE))
     except (ValueError, RecursionError) as error:
         raise RefusedError("the stream is damaged: what it says is no JSON") from error
 
@@ -90,58 +103,13 @@ def inflate(content: bytes, most: int) -> bytes:
     return plain
 
 
-def pays_to_deflate(body: bytes) -> bool:
-    """Say whether a sample from the middle becomes a tenth smaller at least."""
-    if len(body) < 256:
-        return False
+def squeezed(body: bytes) -> bytes | None:
+    """Return a body deflated, or None where a sample from its middle does not become a tenth smaller."""
+    if len(body) < _LEAST:
+        return None
     middle = max(0, len(body) - _SAMPLE) // 2
     sample = bytes(memoryview(body)[middle : middle + _SAMPLE])
-    return len(zlib.compress(sample, 1)) < _WORTH_IT * len(sample)
-
-
-class Squeezer:
-    """Deflates what pays on one stream, and stops where the line is faster than the compressor.
-
-    Raises nothing. `clock` gives seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._deflating = True
-        self._until_trial, self._patience = 16, 16
-        self._deflate_s, self._deflate_bytes = 0.0, 0
-        self._write_s, self._write_bytes = 0.0, 0
-
-    def squeeze(self, body: bytes) -> bytes | None:
-        """Return the body deflated, or None where that does not pay."""
-        if not self._deflating or not pays_to_deflate(body):
-            return None
-        start = self._clock()
-        deflated = zlib.compress(body, 1)
-        self._deflate_s += self._clock() - start
-        self._deflate_bytes += len(body)
-        return deflated if len(deflated) < len(body) else None
-
-    def send(self, write: Callable[[Sequence[bytes]], object], pieces: Sequence[bytes]) -> None:
-        """Write pieces, and learn from how long the line took for them."""
-        start = self._clock()
-        write(pieces)
-        self._write_s += self._clock() - start
-        self._write_bytes += sum(map(len, pieces))
-        self._until_trial -= 1
-        if self._until_trial <= 0 and self._deflate_bytes:
-            self._judge()
-
-    def _judge(self) -> None:
-        """Try it without for a while when the line hardly ever kept us waiting; go back when it does then."""
-        if self._deflating:
-            self._deflating = self._write_s > 0.3 * self._deflate_s
-            self._until_trial = self._patience if self._deflating else 24
-        else:
-            line, compressor = self._write_s / max(1, self._write_bytes), self._deflate_s / self._deflate_bytes
-            self._deflating = line > compressor
-            self._patience = min(1024, 2 * self._patience)
-            self._until_trial = self._patience
-        self._write_s, self._write_bytes = 0.0, 0
-        if self._deflating:
-            self._deflate_s, self._deflate_bytes = 0.0, 0
+    if len(zlib.compress(sample, 1)) >= _WORTH_IT * len(sample):
+        return None
+    deflated = zlib.compress(body, 1)
+    return deflated if len(deflated) < len(body) else None

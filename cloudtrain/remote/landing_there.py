@@ -17,6 +17,8 @@ from collections.abc import Iterable
 
 from .entry_there import Entry
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class Landing:
     """A folder (or a file to be) that entries are put into, by several threads at once.
@@ -53,10 +55,10 @@ class Landing:
         for entry in sorted(self._folders, reverse=True):
             self.settle(entry)
 
-    def file(self, entry: Entry, content: Iterable[bytes]) -> None:
+    def file(self, entry: Entry, content: Iterable[bytes | memoryview]) -> None:
         """Put a file whole, or not at all."""
         part = f"{self.parent(entry.name)}/{self._mark}-{next(self._numbers)}"
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        file = os.open(part, _NEW, 0o600)
         try:
             try:
                 for chunk in content:
@@ -123,7 +125,8 @@ class Landing:
         if name == ".":
             os.makedirs(os.path.dirname(self._root), exist_ok=True)
             return os.path.dirname(self._root)
-        return self.folder(name.rpartition("/")[0] or ".")
+        folder = name.rpartition("/")[0]
+        return f"{self._root}/{folder}" if folder in self._made else self.folder(folder or ".")
 
     def remove(self, name: str) -> None:
         """Remove what stands under a name, with all below it; nothing there is no error."""
@@ -162,11 +165,11 @@ def kind_of(path: str) -> str:
     return "folder" if stat.S_ISDIR(mode) else "other"
 
 
-def write_all(file: int, content: bytes) -> None:
+def write_all(file: int, content: bytes | memoryview) -> None:
     """Write all of it. Raises OSError."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
+    written = os.write(file, content)
+    while written < len(content):
+        written += os.write(file, memoryview(content)[written:])
 
 
 def _clear_and_make(path: str) -> None:

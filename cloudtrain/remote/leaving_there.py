@@ -1,5 +1,5 @@
 # This file also runs on the machine, on Python 3.8, over names that need not be text: os, not pathlib.
-# ruff: noqa: PTH118, PTH208
+# ruff: noqa: PTH208
 """Walk over what stands on a machine, and read it: the half of a pull that runs there, and here for a folder of this machine.
 
 A job's output is what a stranger's program left, perhaps still at work: one odd thing in it must not cost the rest.
@@ -16,6 +16,9 @@ import stat
 from collections.abc import Callable, Iterator
 
 from .entry_there import CHUNK, Entry, RefusedError, describe, shown
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_FILE = "it is no file any more"
 
 
 class BrokenOffError(Exception):
@@ -50,10 +53,10 @@ def walk(root: str, leave: Callable[[str], object]) -> Iterator[Entry]:
 
 def read_file(root: str, name: str) -> int:
     """Open a file to read it; return its descriptor. What is no file, or no longer one, raises OSError."""
-    file = os.open(_path(root, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.open(_path(root, name), _READ_FLAGS)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError("it is no file any more")
+        raise OSError(_NO_FILE)
     return file
 
 
@@ -65,10 +68,13 @@ def read_steadily(
     `is_steady` compares what it was before it was read and after; what is not is read again, three times in all. None for
     a file that never rests, or became shorter. Raises OSError.
     """
+    path = _path(root, name)
     for _ in range(3):
-        file = read_file(root, name)
+        file = os.open(path, _READ_FLAGS)
         try:
             before = os.fstat(file)
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError(_NO_FILE)
             wanted = min(most, before.st_size)
             content = pread_all(file, wanted, 0)
             if len(content) == wanted and is_steady(before, os.fstat(file)):
@@ -201,4 +207,4 @@ def _described(root: str, name: str, leave: Callable[[str], object]) -> Entry | 
 
 
 def _path(root: str, name: str) -> str:
-    return root if name == "." else os.path.join(root, name)
+    return root if name == "." else f"{root}/{name}"

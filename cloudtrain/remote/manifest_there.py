@@ -12,6 +12,7 @@ import json
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from .entry_there import Entry, RefusedError, shown, stays_inside
 from .frames_there import MOST_BODY, inflate
@@ -27,7 +28,7 @@ _NAME_BYTES_PER_BLOCK = 1 << 19
 _NO_NAMES = frozenset(("", ".", ".."))
 _LONGEST_NAME = 4096
 _DEEPEST = 256
-_LATEST_NS = (1 << 35) * 10**9
+LATEST_NS = (1 << 35) * 10**9
 _KINDS = {"f": "file", "d": "folder", "l": "link"}
 
 
@@ -59,14 +60,32 @@ def pack_block(entries: list[Entry]) -> bytes:
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 1)
 
 
-def unpack_block(block: bytes) -> Iterator[Entry]:
-    """Hand out a block's entries, each well-formed in itself.
+class Columns(NamedTuple):
+    """A block's entries side by side; `kinds` has one letter for each, `targets` is told by the entry's number."""
+
+    names: list[str]
+    kinds: str
+    sizes: list[int]
+    modes: list[int]
+    mtimes: list[int]
+    targets: dict[str, str]
+
+    def entry(self, index: int) -> Entry:
+        """Return one of them."""
+        kind = self.kinds[index]
+        target = self.targets.get(str(index), "") if kind == "l" else ""
+        return Entry(self.names[index], _KINDS[kind], self.sizes[index], self.modes[index] & 0o777, self.mtimes[index], target)
+
+
+def unpack_columns(block: bytes) -> Columns:
+    """Return a block's entries, each well-formed in itself.
 
     Raises:
         RefusedError: one is not, or the block is none.
     """
     try:
-        names, kinds, sizes, modes, mtimes, targets = json.loads(inflate(block, MOST_BODY))
+        columns = Columns(*json.loads(inflate(block, MOST_BODY)))
+        names, kinds, sizes, modes, mtimes, targets = columns
         counts = {len(names), len(kinds), len(sizes), len(modes), len(mtimes)}
         texts, numbers = {*map(type, names), *map(type, targets.values()), type(kinds)}, set(map(type, sizes + modes + mtimes))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -74,12 +93,30 @@ def unpack_block(block: bytes) -> Iterator[Entry]:
     # A bool is a number to Python, and is none here.
     if len(counts) != 1 or texts - {str} or numbers - {int} or not _KINDS.keys() >= set(kinds):
         raise RefusedError("the list of files is damaged")
+    _refuse_impossible(columns)
+    return columns
+
+
+def unpack_block(block: bytes) -> Iterator[Entry]:
+    """Hand out a block's entries. Raises RefusedError as `unpack_columns` does."""
+    columns = unpack_columns(block)
+    names, kinds, sizes, modes, mtimes, targets = columns
     for index, (name, kind, size, mode, mtime_ns) in enumerate(zip(names, kinds, sizes, modes, mtimes)):
-        if not 0 <= size <= MOST_BYTES or (size and kind != "f"):
-            raise RefusedError(f"{shown(name)} says an impossible size")
-        if not -_LATEST_NS < mtime_ns < _LATEST_NS:
-            raise RefusedError(f"{shown(name)} says an impossible time")
-        yield Entry(name, _KINDS[kind], size, mode & 0o777, mtime_ns, targets.get(str(index), "") if kind == "l" else "")
+        target = targets.get(str(index), "") if kind == "l" else ""
+        yield Entry(name, _KINDS[kind], size, mode & 0o777, mtime_ns, target)
+
+
+def _refuse_impossible(columns: Columns) -> None:
+    names, kinds, sizes, _, mtimes, _ = columns
+    if not names:
+        return
+    # The columns first: at the speed of the interpreter's own loops, and they hardly ever fail.
+    if min(sizes) < 0 or max(sizes) > MOST_BYTES or kinds.strip("f"):
+        for name, kind, size in zip(names, kinds, sizes):
+            if not 0 <= size <= MOST_BYTES or (size and kind != "f"):
+                raise RefusedError(f"{shown(name)} says an impossible size")
+    if min(mtimes) <= -LATEST_NS or max(mtimes) >= LATEST_NS:
+        raise RefusedError(f"{shown(names[mtimes.index(max(mtimes, key=abs))])} says an impossible time")
 
 
 def check_name(name: object) -> list[str]:
@@ -98,6 +135,12 @@ def check_name(name: object) -> list[str]:
     if len(name) > _LONGEST_NAME or len(parts) > _DEEPEST:
         raise RefusedError(f"the name {shown(name)} is too long")
     return parts
+
+
+def is_beside(name: str, folder: str) -> bool:
+    """Say whether a name is a plain one in this folder, which was checked: what `check_name` says, in less time."""
+    parent, _, last = name.rpartition("/")
+    return parent == folder and last not in _NO_NAMES and "\0" not in last and len(name) <= _LONGEST_NAME
 
 
 class Guard:

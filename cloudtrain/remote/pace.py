@@ -1,9 +1,10 @@
 """How many streams a transfer is worth: decided by what is measured, never by a switch.
 
 One SSH connection carries at most about 1.75 MiB per round trip, because its window is 2 MiB; one TCP connection suffers from
-every lost packet; and one agent uses one core for its small files. More streams help there and nowhere else. So they are opened
-when the rate says that the window is the limit, when it has sunk far below what the line has shown, or when the agent says it
-has no time to spare; and only while enough is left to be worth a login.
+every lost packet; and one agent uses one core for its small files. More streams help there and nowhere else. So they are called
+when the rate says that the window is the limit, when it has sunk far below what the line has shown, when the agent says it has
+no time to spare, or to find out, when a lot of time is left; only while enough is left to be worth a login; and they are
+sent home when they brought nothing. A login is the longest part of it, so it is begun early where they are likely to be called.
 """
 
 from collections import deque
@@ -13,16 +14,21 @@ MOST_STREAMS = 8
 """Servers take ten logins at once (MaxStartups)."""
 
 _SMALL = 4 << 20
+_WINDOW = 1.75 * (1 << 20)
 _WINDOW_IS_FULL = 1.25 * (1 << 20)
-_SHORTEST_RTT_S = 0.004
+_SHORTEST_RTT_S, _LONG_RTT_S = 0.004, 0.06
+_FEW = 4
 _SETTLING_S = 0.45
 _SPAN_S = 1.0
 _LOGIN_S = 0.15
 _LOGIN_RTTS = 20
-_GAIN = 1.15
-_SAG = 0.6
+_GAIN, _LARGE_GAIN = 1.15, 1.5
+_SAG = 0.7
 _BUSY = 0.6
 _MOST_FOR_CORES = 4
+_WORTH_A_TRIAL_S = 4.0
+_TRIAL_AFTER_S = 2.0
+_ENOUGH_FOR_S = 30.0
 
 
 class Seen(NamedTuple):
@@ -33,6 +39,7 @@ class Seen(NamedTuple):
         rtt_s: None while unknown.
         busy_s: how long the agents worked so far, all together.
         cores: how many the machine has.
+        turn: changes when content begins to be squeezed, or no longer is: rates before and after do not compare.
     """
 
     now: float
@@ -42,6 +49,7 @@ class Seen(NamedTuple):
     rtt_s: float | None
     busy_s: float = 0.0
     cores: int = 1
+    turn: int = 0
 
 
 class Pace:
@@ -49,21 +57,28 @@ class Pace:
 
     def __init__(self) -> None:
         self._samples: deque[Seen] = deque()
+        self._began: float | None = None
         self._changed = False
         self._best = 0.0
         self._before, self._streams_before = 0.0, MOST_STREAMS
-        self._is_enough = False
+        self._may_try = False
+        self._enough_until, self._enough_for_s = 0.0, _ENOUGH_FOR_S
 
     def wanted(self, seen: Seen) -> int:
-        """Return how many streams there should be: as many as work, or more."""
+        """Return how many streams should work."""
         self._note(seen)
         rate = self._rate()
         if rate is None or seen.rtt_s is None or seen.left < _SMALL:
             return seen.streams
-        if seen.streams > self._streams_before and rate < _GAIN * self._before:
-            self._is_enough = True  # the last ones brought nothing
+        if seen.streams > self._streams_before:
+            was, self._streams_before = self._streams_before, MOST_STREAMS
+            self._may_try = rate >= _LARGE_GAIN * self._before
+            if rate < _GAIN * self._before:
+                self._enough_until = seen.now + self._enough_for_s
+                self._enough_for_s *= 2
+                return was
         self._best = max(self._best, rate)
-        if self._is_enough or seen.left < rate * (_LOGIN_S + _LOGIN_RTTS * seen.rtt_s):
+        if seen.now < self._enough_until or seen.left < rate * _login_s(seen.rtt_s):
             return seen.streams
         wanted = max(self._for_line(seen, rate, seen.rtt_s), self._for_cores(seen))
         if wanted > seen.streams:
@@ -74,8 +89,16 @@ class Pace:
         if rtt_s < _SHORTEST_RTT_S:
             return seen.streams
         is_full = rate * rtt_s / seen.streams >= _WINDOW_IS_FULL
-        is_sagging = rate < _SAG * self._best and seen.now - self._samples[0].now >= _SPAN_S
-        return min(MOST_STREAMS, max(4, 2 * seen.streams)) if is_full or is_sagging else seen.streams
+        seconds = seen.now - self._samples[0].now
+        is_sagging = rate < _SAG * self._best and seconds >= _SPAN_S
+        if not (is_full or is_sagging or self._is_worth_a_trial(seen, rate)):
+            return seen.streams
+        return min(MOST_STREAMS, max(_for_distance(rtt_s), 2 * seen.streams))
+
+    def _is_worth_a_trial(self, seen: Seen, rate: float) -> bool:
+        """Say whether to find out what more would bring: once, when much time is left, and on while it brings a lot."""
+        has_settled = self._began is not None and seen.now - self._began >= _TRIAL_AFTER_S
+        return (seen.streams == 1 or self._may_try) and has_settled and seen.left > rate * _WORTH_A_TRIAL_S
 
     def _for_cores(self, seen: Seen) -> int:
         first = self._samples[0]
@@ -86,8 +109,13 @@ class Pace:
         if self._samples and seen.streams != self._samples[-1].streams:
             self._changed = True
             self._samples.clear()
+        if self._samples and seen.turn != self._samples[-1].turn:
+            self._best = 0.0
+            self._samples.clear()
         if not self._samples and not seen.done:
             return
+        if self._began is None:
+            self._began = seen.now
         self._samples.append(seen)
         while len(self._samples) > 2 and seen.now - self._samples[1].now >= _SPAN_S:
             self._samples.popleft()
@@ -99,3 +127,19 @@ class Pace:
         first, last = self._samples[0], self._samples[-1]
         span = last.now - first.now
         return (last.done - first.done) / span if span >= (_SPAN_S if self._changed else _SETTLING_S) else None
+
+
+def standing_by(left: float, rtt_s: float | None) -> int:
+    """Return how many streams should be logged in, at work or not, with so many bytes left: as many as may soon be called."""
+    if rtt_s is None or rtt_s < _SHORTEST_RTT_S or left / _WINDOW * rtt_s < 2 * _login_s(rtt_s):
+        return 1
+    return _for_distance(rtt_s)
+
+
+def _for_distance(rtt_s: float) -> int:
+    """Return how many windows of that length a gigabit a second fills, about."""
+    return _FEW if rtt_s < _LONG_RTT_S else MOST_STREAMS
+
+
+def _login_s(rtt_s: float) -> float:
+    return _LOGIN_S + _LOGIN_RTTS * rtt_s

@@ -1,15 +1,13 @@
-"""Many entries in little room: packed in blocks, and made anew whenever somebody looks at them."""
+"""Many entries in little room: packed in blocks as a transfer sends them, and made anew whenever somebody looks at them."""
 
-import os
-import zlib
-from array import array
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, overload
 
-_PER_BLOCK = 2048
-_KINDS = ("file", "folder", "link")
+from .entry_there import Entry
+from .manifest_there import blocks, unpack_block
 
 
 class FileEntry(NamedTuple):
@@ -26,31 +24,52 @@ class FileEntry(NamedTuple):
     kind: str = "file"
 
 
+class PackedBlock(NamedTuple):
+    """A part of the entries as a transfer sends it.
+
+    Attributes:
+        length, size: how many entries there are, and bytes in them.
+        has_others: not all of them are files.
+    """
+
+    content: bytes
+    length: int
+    size: int
+    has_others: bool
+
+
 class PackedEntries(Sequence[FileEntry]):
-    """A sequence that is never changed, in which a million names take some ten megabytes.
+    """A sequence that is never changed, in which a million names take some tens of megabytes.
 
     Attributes:
         total_bytes: the sum of the files' sizes.
+        seen_at: when the first of them was looked at, seconds of `time.monotonic`.
+        blocks: all of them, each with mode and time, as it was seen.
     """
 
-    def __init__(self, entries: Iterable[FileEntry]) -> None:
-        self._blocks: list[bytes] = []
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.seen_at = time.monotonic()
+        self.blocks: list[PackedBlock] = []
+        self.total_bytes = 0
         self._starts: list[int] = []
         self._count = 0
-        self.total_bytes = 0
-        source = iter(entries)
-        while block := list(islice(source, _PER_BLOCK)):
-            self._blocks.append(_pack(block))
+        for lot, content in blocks(entries):
+            size = sum([entry.size for entry in lot])
+            self.blocks.append(PackedBlock(content, len(lot), size, any(entry.kind != "file" for entry in lot)))
             self._starts.append(self._count)
-            self._count += len(block)
-            self.total_bytes += sum(entry.size for entry in block)
+            self._count += len(lot)
+            self.total_bytes += size
+
+    def whole(self) -> Iterator[Entry]:
+        """Hand out all of them with mode and time."""
+        for block in self.blocks:
+            yield from unpack_block(block.content)
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[FileEntry]:
-        for block in self._blocks:
-            yield from _unpack(block)
+        return map(_in_short, self.whole())
 
     @overload
     def __getitem__(self, index: int) -> FileEntry: ...
@@ -63,7 +82,7 @@ class PackedEntries(Sequence[FileEntry]):
         if not 0 <= number < self._count:
             raise IndexError(index)
         block = bisect_right(self._starts, number) - 1
-        return next(islice(_unpack(self._blocks[block]), number - self._starts[block], None))
+        return _in_short(next(islice(unpack_block(self.blocks[block].content), number - self._starts[block], None)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -73,16 +92,5 @@ class PackedEntries(Sequence[FileEntry]):
     __hash__ = None  # type: ignore[assignment]  # as of every sequence that is equal to a list
 
 
-def _pack(block: list[FileEntry]) -> bytes:
-    names = os.fsencode("\0".join([entry.name for entry in block]))
-    sizes = array("q", [len(block), *[entry.size for entry in block]])
-    kinds = bytes([_KINDS.index(entry.kind) for entry in block])
-    return zlib.compress(sizes.tobytes() + kinds + names, 1)
-
-
-def _unpack(block: bytes) -> Iterator[FileEntry]:
-    plain = memoryview(zlib.decompress(block))
-    count = plain[:8].cast("q")[0]
-    sizes, kinds = plain[8 : 8 + 8 * count].cast("q"), plain[8 + 8 * count : 8 + 9 * count]
-    names = os.fsdecode(bytes(plain[8 + 9 * count :])).split("\0")
-    return map(FileEntry, names, sizes, [_KINDS[kind] for kind in kinds])
+def _in_short(entry: Entry) -> FileEntry:
+    return FileEntry(entry.name, entry.size, entry.kind)

@@ -18,7 +18,7 @@ from .entry_there import Entry, RefusedError, shown
 from .frames_there import BATCH, CHECK, CHUNK, DIGEST, DONE, FORGET, PROVE, REMOVE, SEAL, TOUCH, WHOLE, Frame
 from .landing_there import Landing
 from .leaving_there import digest_of
-from .manifest_there import HAVE, SAME_SECOND, SEND, TOUCH_ONLY, check_name, unpack_block
+from .manifest_there import HAVE, SAME_SECOND, SEND, TOUCH_ONLY, check_name, is_beside, unpack_block, unpack_columns
 from .part_there import LARGE, Part
 
 Answers = Iterable["tuple[int, object, bytes]"]
@@ -46,29 +46,43 @@ class Receiver:
     def _check(self, frame: Frame) -> Answers:
         """Tell of each entry whether it must be sent, and of large files which chunks are claimed to be here."""
         self._landing.folder(".")
+        columns = unpack_columns(frame.body)
         states = bytearray()
         claims = {}
-        for index, entry in enumerate(unpack_block(frame.body)):
-            check_name(entry.name)
-            state = self._state(entry)
+        folder, is_there = "", True
+        for index, (name, kind, size, mode, mtime_ns) in enumerate(zip(*columns[:5])):
+            if not is_beside(name, folder):
+                check_name(name)
+                folder, is_there = name.rpartition("/")[0], self._landing.is_reached(name)
+            if not is_there:
+                states.append(SEND)
+                continue
+            state = self._file_state(name, size, mode, mtime_ns) if kind == "f" else self._state(columns.entry(index))
             states.append(state)
-            if state == SEND and entry.kind == "file":
-                self._landing.parent(entry.name)
-                claimed = Part(self._landing, entry).claimed() if entry.size > LARGE else []
+            if state == SEND and kind == "f" and size > LARGE:
+                claimed = Part(self._landing, columns.entry(index)).claimed()
                 if claimed:
                     claims[str(index)] = list(_ranges(claimed))
         yield DONE, claims, bytes(states)
 
-    def _state(self, entry: Entry) -> int:
-        if not self._landing.is_reached(entry.name):
+    def _file_state(self, name: str, size: int, mode: int, mtime_ns: int) -> int:
+        try:
+            info = os.lstat(self._landing.path(name))
+        except (FileNotFoundError, NotADirectoryError):
             return SEND
+        if info.st_size != size or not stat.S_ISREG(info.st_mode):
+            return SEND
+        if info.st_mtime_ns != mtime_ns:
+            return SAME_SECOND if info.st_mtime_ns // 10**9 == mtime_ns // 10**9 else SEND
+        return HAVE if info.st_mode & 0o7777 == mode & 0o777 else TOUCH_ONLY
+
+    def _state(self, entry: Entry) -> int:
+        """Tell it of a folder or a link."""
         path = self._landing.path(entry.name)
         try:
             info = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return SEND
-        if entry.kind == "file" and stat.S_ISREG(info.st_mode):
-            return _file_state(entry, info)
         if entry.kind == "folder" and stat.S_ISDIR(info.st_mode):
             is_same = (info.st_mode & 0o777, info.st_mtime_ns) == (entry.mode & 0o777 | 0o700, entry.mtime_ns)
             return HAVE if is_same else SEND
@@ -78,11 +92,12 @@ class Receiver:
 
     def _batch(self, frame: Frame) -> Answers:
         content = memoryview(frame.body)
+        at = 0
         for entry in entries_of(frame.words):
-            self._landing.file(entry, [bytes(content[: entry.size])])
-            content = content[entry.size :]
-        if content:
-            raise RefusedError("the stream is damaged: more content than files")
+            self._landing.file(entry, [content[at : at + entry.size]])
+            at += entry.size
+        if at != len(content):
+            raise RefusedError("the stream is damaged: the content is not that of the files")
         yield DONE, None, b""
 
     def _chunk(self, frame: Frame) -> Answers:
@@ -133,8 +148,14 @@ class Receiver:
 def entries_of(words: Any) -> Iterator[Entry]:
     """Hand out the files of a batch; its columns are names, sizes, modes and times."""
     names, sizes, modes, mtimes = words
-    for columns in zip(names, sizes, modes, mtimes):
-        yield _entry(*columns)
+    if set(map(type, sizes + modes + mtimes)) - {int} or set(map(type, names)) - {str}:
+        raise RefusedError("files come without their name, size, mode or time")
+    folder = ""
+    for name, size, mode, mtime_ns in zip(names, sizes, modes, mtimes):
+        if not is_beside(name, folder):
+            check_name(name)
+            folder = name.rpartition("/")[0]
+        yield Entry(name, "file", size, mode & 0o777, mtime_ns)
 
 
 def _entry(name: object, size: object, mode: object, mtime_ns: object) -> Entry:
@@ -148,14 +169,6 @@ def _number(value: object) -> int:
     if type(value) is not int:
         raise RefusedError(f"the stream is damaged: {shown(str(value))} is no number")
     return value
-
-
-def _file_state(entry: Entry, info: os.stat_result) -> int:
-    if info.st_size != entry.size:
-        return SEND
-    if info.st_mtime_ns != entry.mtime_ns:
-        return SAME_SECOND if info.st_mtime_ns // 10**9 == entry.mtime_ns // 10**9 else SEND
-    return HAVE if info.st_mode & 0o7777 == entry.mode else TOUCH_ONLY
 
 
 def _ranges(numbers: list[int]) -> Iterator[list[int]]:

@@ -2,8 +2,10 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ..model.errors import TransferError
 from .counting import Counting
@@ -11,13 +13,17 @@ from .entry_there import Entry, RefusedError, describe, shown
 from .fileset import FileSet
 from .frames_there import BATCH, CHECK, DIGEST, SEAL, TOUCH, Frame
 from .leaving_there import digest_of, read_steadily
-from .manifest_there import HAVE, SAME_SECOND, TOUCH_ONLY, blocks, pack_block, unpack_block
+from .manifest_there import HAVE, SAME_SECOND, TOUCH_ONLY, blocks, pack_block, unpack_block, unpack_columns
+from .packed import PackedBlock
 from .part_there import LARGE
 from .upload import Upload
 from .work import Item, Work
 
 Question = tuple[int, object, bytes]
 Columns = tuple[list[str], list[int], list[int], list[int]]
+
+FRESH_S = 10.0
+"""How long what was seen when the files were chosen is sent as it is, seconds; later each is looked at once more."""
 
 _BATCH_BYTES = 1 << 20
 _BATCH_FILES = 1000
@@ -40,7 +46,8 @@ class Push:
     def seals(self) -> Iterator[Item]:
         """Hand out what comes last: links, then folders, unless nothing has changed there."""
         for kind in ("link", "folder") if self._is_changing else ():
-            for _, block in blocks(self._described(kind)):
+            others = [part for part in self._files.entries.blocks if part.has_others]
+            for _, block in blocks(self._described(others, kind)):
                 yield Told(SEAL, None, block)
 
     def raise_problems(self) -> None:
@@ -59,12 +66,14 @@ class Push:
 
     def expand(self, block: bytes, states: bytes, claims: dict[str, list[list[int]]]) -> Iterator[Item]:
         """Hand out what a block's answer asks for."""
+        columns = unpack_columns(block)
+        wanted = [index for index, state in enumerate(states) if state != HAVE and columns.kinds[index] == "f"]
+        self.counting.add(sum(columns.sizes) - sum([columns.sizes[index] for index in wanted]))
         batch: list[Entry] = []
         weight = 0
-        for index, (entry, state) in enumerate(zip(unpack_block(block), states, strict=True)):
-            if entry.kind != "file" or state == HAVE:
-                self.counting.add(entry.size)
-            elif state == TOUCH_ONLY:
+        for index in wanted:
+            entry, state = columns.entry(index), states[index]
+            if state == TOUCH_ONLY:
                 yield Touch(self, entry)
             elif state == SAME_SECOND:
                 yield Compare(self, entry)
@@ -102,12 +111,17 @@ class Push:
 
     def _checks(self) -> Iterator[Item]:
         yield Check(self, pack_block([]), 0, 0)  # so that there is a folder even for nothing
-        for lot, block in blocks(self._described("")):
-            yield Check(self, block, len(lot), sum(entry.size for entry in lot))
+        entries = self._files.entries
+        if time.monotonic() - entries.seen_at <= FRESH_S:
+            for seen in entries.blocks:
+                yield Check(self, seen.content, seen.length, seen.size)
+        else:
+            for lot, block in blocks(self._described(entries.blocks)):
+                yield Check(self, block, len(lot), sum(entry.size for entry in lot))
 
-    def _described(self, kind: str) -> Iterator[Entry]:
+    def _described(self, parts: Iterable[PackedBlock], kind: str = "") -> Iterator[Entry]:
         """Hand out the entries (of one kind, or all) as they stand on the disk now."""
-        for counted in self._files.entries:
+        for counted in chain.from_iterable(unpack_block(part.content) for part in parts):
             if kind and counted.kind != kind:
                 continue
             try:
@@ -180,12 +194,23 @@ class Batch:
 
     def ask(self) -> Question | None:
         """Read the files; those that changed are read again, those that never rest stay behind."""
-        found = list(self._read())
-        if not found:
+        self.large = []
+        contents: list[bytes] = []
+        names, sizes, modes, mtimes = now = _no_columns()
+        for entry in self.entries:
+            found = self._read(entry.name)
+            if found is None:
+                continue
+            info, content = found
+            contents.append(content)
+            names.append(entry.name)
+            sizes.append(len(content))
+            modes.append(info.st_mode & 0o777)
+            mtimes.append(info.st_mtime_ns)
+        if not contents:
             self._count()
             return None
-        entries = [entry for entry, _ in found]
-        return BATCH, columns(entries), b"".join([content for _, content in found])
+        return BATCH, now, b"".join(contents)
 
     def answer(self, _: Frame) -> bool:
         """Count them."""
@@ -197,23 +222,20 @@ class Batch:
             self.push.work.add(self.push.send(entry))
         self.push.counting.add(self.weight - sum(min(entry.size, LARGE) for entry in self.large))
 
-    def _read(self) -> Iterator[tuple[Entry, bytes]]:
-        self.large = []
-        for entry in self.entries:
-            try:
-                found = read_steadily(self.push.root, entry.name, LARGE, _is_same)
-            except OSError as error:
-                self.push.leave(entry.name, f"cannot be read: {error.strerror or error}")
-                continue
-            if found is None:
-                self.push.leave(entry.name, "changed while it was read")
-                continue
-            info, content = found
-            now = Entry(entry.name, "file", info.st_size, info.st_mode & 0o777, info.st_mtime_ns)
-            if now.size > LARGE:
-                self.large.append(now)
-            else:
-                yield now, content
+    def _read(self, name: str) -> tuple[os.stat_result, bytes] | None:
+        """Return a file as it is now; None for one that stays behind, and for one that is large by now."""
+        try:
+            found = read_steadily(self.push.root, name, LARGE, _is_same)
+        except OSError as error:
+            self.push.leave(name, f"cannot be read: {error.strerror or error}")
+            return None
+        if found is None:
+            self.push.leave(name, "changed while it was read")
+        elif found[0].st_size > LARGE:
+            info = found[0]
+            self.large.append(Entry(name, "file", info.st_size, info.st_mode & 0o777, info.st_mtime_ns))
+            return None
+        return found
 
 
 @dataclass(slots=True)
@@ -226,7 +248,8 @@ class Touch:
 
     def ask(self) -> Question:
         """Return the file's new mode and time."""
-        return TOUCH, columns([self.entry]), b""
+        entry = self.entry
+        return TOUCH, ([entry.name], [entry.size], [entry.mode], [entry.mtime_ns]), b""
 
     def answer(self, _: Frame) -> bool:
         """Count it."""
@@ -253,16 +276,9 @@ class Compare:
         return True
 
 
-def columns(entries: Iterable[Entry]) -> Columns:
-    """Return files as a batch names them."""
-    rows = list(entries)
-    return (
-        [entry.name for entry in rows],
-        [entry.size for entry in rows],
-        [entry.mode for entry in rows],
-        [entry.mtime_ns for entry in rows],
-    )
+def _no_columns() -> Columns:
+    return [], [], [], []
 
 
 def _is_same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return before.st_mtime_ns == after.st_mtime_ns and before.st_size == after.st_size

@@ -88,7 +88,8 @@ class SshConnection:
         ssh = shutil.which("ssh")
         if ssh is None:
             raise HostUnreachableError(
-                "There is no SSH client on this computer", "Install OpenSSH: apt install openssh-client (or dnf, brew: openssh)"
+                "There is no OpenSSH client on this computer any more",
+                "Install it: apt install openssh-client (or dnf, brew: openssh). Or: pip install 'cloudtrain[ssh]'",
             )
         if self._folder is None:
             trusted = known_hosts(self._endpoint)

@@ -4,15 +4,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..model.errors import CloudtrainError, TransferError
 from .entry_there import RefusedError
-from .frames_there import BEAT, DONE, FAILED, HELLO, LISTED, ORDER, PING, PONG, Frame, Squeezer, encode
+from .frames_there import BEAT, DONE, FAILED, HELLO, LISTED, ORDER, PING, PONG, Frame, encode, squeezed
+from .press import Press
 from .wire import Wire
 from .work import Item, Work
 
 _PINGS = 5
 _MOST_ITEMS = 48
+_FIRST_UNDER_WAY = 4 << 20
+_AHEAD_S = 0.5
+
+
+class Asked(NamedTuple):
+    """What is under way: a question, its bytes on the line, and what the press calls it."""
+
+    item: Item
+    sent: int
+    ticket: int
 
 
 class Stream:
@@ -24,24 +36,28 @@ class Stream:
         cores: how many the machine has.
         busy_s: how long the agent says it worked on what it was given.
         carried: bytes on the line that were answered for, either way.
+        is_called: it is to take part; until then it is there in case it will be.
         error: why the wire broke, if it did.
     """
 
-    def __init__(self, wire: Wire, work: Work, most_under_way: int, refuse: Callable[[Frame], Exception]) -> None:
+    def __init__(self, wire: Wire, work: Work, press: Press, most_under_way: int, refuse: Callable[[Frame], Exception]) -> None:
         self.is_ready = False
         self.rtt_s: float | None = None
         self.cores = 1
         self.busy_s = 0.0
         self.carried = 0
+        self.is_called = False
         self.error: Exception | None = None
         self._wire = wire
         self._work = work
         self._refuse = refuse
+        self._press = press
         self._most = most_under_way
-        self._under_way: deque[Item] = deque()
-        self._sent: deque[int] = deque()
+        self._allowed = min(most_under_way, _FIRST_UNDER_WAY)
+        self._under_way: deque[Asked] = deque()
         self._weight = 0
-        self._squeezer = Squeezer(time.monotonic)
+        self._arrivals: deque[tuple[float, int]] = deque()
+        self._arrived = 0
         self._pings = 0
         self._is_ping_due = False
         self._threads: list[threading.Thread] = []
@@ -78,24 +94,26 @@ class Stream:
             self._work.finished()
             return
         kind, words, body = question
-        deflated = self._squeezer.squeeze(body) if body else None
+        is_pressing, began = self._press.is_on, time.monotonic()
+        deflated = squeezed(body) if body and is_pressing else None
         with self._work.changed:
             if self.error is not None:
                 self._work.give_back([item])
                 return
-            self._under_way.append(item)
-            self._sent.append(len(body if deflated is None else deflated))
+            if body and is_pressing:
+                self._press.squeezed(time.monotonic() - began)
+            self._under_way.append(Asked(item, len(body if deflated is None else deflated), self._press.ask()))
             self._weight += item.weight
         if self._is_ping_due:
             self._is_ping_due = False
             self._wire.send(encode(PING, time.monotonic()))
-        self._squeezer.send(self._wire.send, encode(kind, words, body, deflated=deflated))
+        self._wire.send(encode(kind, words, body, deflated=deflated, may_deflate=is_pressing))
 
     def _is_free(self) -> bool:
         """Say whether another item may be asked for: two at least are always under way."""
-        if self.error is not None:
+        if self.error is not None or not self.is_called:
             return False
-        return len(self._under_way) < 2 or (self._weight < self._most and len(self._under_way) < _MOST_ITEMS)
+        return len(self._under_way) < 2 or (self._weight < self._allowed and len(self._under_way) < _MOST_ITEMS)
 
     def _hear(self) -> None:
         try:
@@ -123,7 +141,7 @@ class Stream:
             self._measure(frame)
             return
         with self._work.changed:
-            item = self._under_way[0] if self._under_way else None
+            item = self._under_way[0].item if self._under_way else None
         if item is None or frame.kind not in (DONE, LISTED, FAILED):
             raise RefusedError("the machine answers what nobody asked")
         if frame.kind == FAILED:
@@ -141,19 +159,36 @@ class Stream:
 
     def _finish(self, item: Item, frame: Frame) -> None:
         with self._work.changed:
-            self._under_way.popleft()
+            asked = self._under_way.popleft()
             self._weight -= item.weight
-            self.carried += self._sent.popleft() + frame.carried
+            self.carried += asked.sent + frame.carried
+            self._press.answered(asked.ticket, item.weight)
+            self._allow(time.monotonic(), item.weight)
             if isinstance(frame.words, float) and 0 <= frame.words < 60:
                 self.busy_s += frame.words
         self._work.finished()
+
+    def _allow(self, now: float, weight: int) -> None:
+        """Let so much be under way as arrives in the next moment: what waits here for a slow line, no other stream can take."""
+        self._arrived += weight
+        self._arrivals.append((now, self._arrived))
+        while len(self._arrivals) > 2 and now - self._arrivals[1][0] >= _AHEAD_S:
+            self._arrivals.popleft()
+        began, before = self._arrivals[0]
+        if now - began >= _AHEAD_S:
+            rate = (self._arrived - before) / (now - began)
+            self._allowed = min(self._most, int(rate * ((self.rtt_s or 0.0) + _AHEAD_S)))
+        elif now > began:
+            self._allowed = min(self._most, max(self._allowed, _FIRST_UNDER_WAY + 2 * self._arrived))
 
     def _measure(self, frame: Frame) -> None:
         """Take the time of a ping, and send the next one while they are few and nothing stands in their way."""
         now = time.monotonic()
         if frame.kind == HELLO:
-            self.is_ready = True
             self.cores = frame.words if type(frame.words) is int else 1
+            with self._work.changed:
+                self.is_ready = True
+                self._work.changed.notify_all()
         elif isinstance(frame.words, float) and 0 <= now - frame.words < 60:
             self.rtt_s = min(self.rtt_s or 60.0, now - frame.words)
         if self._pings < _PINGS:
@@ -164,8 +199,9 @@ class Stream:
     def _broke(self, error: Exception) -> None:
         with self._work.changed:
             self.error = error
-            items = list(self._under_way)
+            lost = list(self._under_way)
             self._under_way.clear()
             self._weight = 0
-            self._work.give_back(items)
+            self._press.lost([asked.ticket for asked in lost])
+            self._work.give_back([asked.item for asked in lost])
         self._wire.end()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cloudtrain import wiring
 from cloudtrain.model.finding import Finding
+from cloudtrain.providers.base import OfferSource, ProviderSettings
 
 from .conftest import Cli, config
 
@@ -180,6 +182,32 @@ def test_plan_shows_prices_deadline_cost_and_what_would_travel(desk: Path, cli: 
     assert first.endswith("$0.5000")
     assert "(in 30 m 0 s), set by the budget of $0.5000" in said.out or "(in 29 m" in said.out
     assert "Upload: 1 files, 2.0 kB\n" in said.out
+
+
+def test_plan_says_what_right_the_machine_would_be_given(desk: Path, cli: Cli) -> None:
+    config("pretend", "provider: memory", "instance_types: [mem.gpu]")
+    (desk / "cloudtrain.yaml").write_text("command: 'true'\noutputs: [results/]\ncheckpoints: az://digits/data/runs/\n")
+    assert "the machine may read and write az://digits/data/runs/" in cli("plan", "pretend").out
+    (desk / "cloudtrain.yaml").write_text("command: 'true'\n")
+    assert "may read and write" not in cli("plan", "pretend").out
+
+
+@pytest.mark.parametrize("words", [("plan", "pretend", "--", "true"), ("get", "pretend"), ("status",)])
+def test_what_a_provider_says_beside_its_answer_is_told_once_and_apart_from_it(
+    desk: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    config("pretend", "provider: memory", "instance_types: [mem.gpu]")
+    assert cli("get", "pretend").code == 0
+    real = wiring.open_provider
+
+    def talkative(name: str, settings: ProviderSettings) -> OfferSource:
+        settings.say("the prices are old")
+        return real(name, settings)
+
+    monkeypatch.setattr(wiring, "open_provider", talkative)
+    said = cli(*words)
+    assert (said.code, said.err.count("the prices are old")) == (0, 1)
+    assert "the prices are old" not in said.out
 
 
 def test_plan_in_json_is_what_a_dry_run_says(desk: Path, cli: Cli) -> None:

@@ -21,17 +21,22 @@ from cloudtrain.testing.playground.aws import AwsCloud
 from cloudtrain.testing.playground.aws.moto_app import ACCOUNT, REGIONS
 from cloudtrain.testing.playground.machine import Hypervisor
 
-from .pretend import deadline_in, found
+from .pretend import Seen, deadline_in, found
 
 DEADLINE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/cloudtrain-deadline"
 READS = ("Describe", "Get", "List")
+STATES = {"pending": "on", "running": "on", "stopped": "off", "terminated": "gone"}
 
 
 class Aws:
     """See `Pretend`. `clients` are the SDK's, made once for everybody."""
 
-    name, machine, gpu_machine, other_type = "aws", "aws-t3", "aws-g4dn", "t3.xlarge"
+    name, machine, gpu_machine = "aws", "aws-t3", "aws-g4dn"
+    cheap_type, other_type, gpu_types = "t3.large", "t3.xlarge", ("g4dn.xlarge", "g4dn.2xlarge")
+    region, other_region = "us-east-1", "us-west-2"
+    needs_setup, at_deadline = True, "gone"
     renting, ending = "ec2:RunInstances", "ec2:TerminateInstances"
+    planning = "ec2:DescribeInstanceTypeOfferings"
     own_ends: tuple[str, ...] = ()
 
     def __init__(self, cloud: AwsCloud, folder: Path) -> None:
@@ -66,8 +71,39 @@ class Aws:
         return [machine.id for machine in self.cloud.machines() if machine.state != "terminated"]
 
     def state(self) -> str:
-        state = [machine.state for machine in self.cloud.machines()] or ["gone"]
-        return {"pending": "on", "running": "on", "stopped": "off", "terminated": "gone"}.get(state[-1], state[-1])
+        return next((self.seen(machine.id).state for machine in reversed(self.cloud.machines())), "gone")
+
+    def name_of(self, id: str) -> str:
+        return self.cloud.account.machines[id].tags["cloudtrain:name"]
+
+    def seen(self, id: str) -> Seen:
+        machine = next(machine for machine in self.cloud.machines() if machine.id == id)
+        address = machine.booted.address if machine.booted else ""
+        return Seen(STATES.get(machine.state, machine.state), machine.instance.instance_type, address)
+
+    def left_of(self, name: str) -> list[str]:
+        account = self.cloud.account
+        of_name = [machine for machine in self.cloud.machines() if machine.tags.get("cloudtrain:name") == name]
+        ids, tokens = {machine.id for machine in of_name}, {machine.tags["cloudtrain:token"] for machine in of_name}
+        left = [machine.id for machine in of_name if machine.state != "terminated"]
+        left += [one.id for one in account.spot_requests.values() if one.instance_id in ids and one.state == "active"]
+        for region in REGIONS:
+            ec2 = account.moto.ec2(region)
+            groups = [group.id for of_network in ec2.groups.values() for group in of_network.values()]
+            left += [id for id in (*groups, *ec2.volumes) if ec2.tags.get(id, {}).get("cloudtrain:name") == name]
+            left += ec2.key_pairs
+            for schedules in account.moto.scheduler(region).schedule_groups.values():
+                left += [token for token in schedules.schedules if token in tokens]
+        return left
+
+    def was_armed(self, id: str) -> bool:
+        token = self.cloud.account.machines[id].tags["cloudtrain:token"]
+        asked = [call for call in self.cloud.calls() if (call.name, call.outcome) == ("scheduler:CreateSchedule", "ok")]
+        return token in {call.parameters["Name"] for call in asked}
+
+    def tried(self) -> list[tuple[str, str]]:
+        asked = [call for call in self.cloud.calls() if call.name == self.renting]
+        return [(call.region, call.parameters["InstanceType"]) for call in asked]
 
     def beside(self) -> dict[str, list[str]]:
         things: dict[str, list[str]] = {}

@@ -17,16 +17,23 @@ from cloudtrain.testing.playground.azure import AzureCloud
 from cloudtrain.testing.playground.machine import Hypervisor
 from cloudtrain.testing.playground.plays import PLAYS
 
-from .pretend import deadline_in, found
+from .pretend import Seen, deadline_in, found
 
 READS = ("/GET", "/LIST", "/virtualMachinesGetOperationStatus")
+
+STATES = {"starting": "on", "running": "on", "deallocated": "off"}
 
 
 class Azure:
     """See `Pretend`. The token is fetched once for everybody who is done here, the role made once for all."""
 
-    name, machine, gpu_machine, other_type = "azure", "azure-b2s", "azure-t4", "Standard_D2s_v5"
+    name, machine, gpu_machine = "azure", "azure-b2s", "azure-t4"
+    cheap_type, other_type = "Standard_B2s", "Standard_D2s_v5"
+    gpu_types = ("Standard_NC4as_T4_v3", "Standard_NC8as_T4_v3")
+    region, other_region = "eastus", "westeurope"
+    needs_setup, at_deadline = True, "off"
     renting, ending = "Microsoft.Compute:virtualMachines/PUT", "Microsoft.Resources:resourceGroups/DELETE"
+    planning = "Microsoft.Compute:skus/LIST"
     own_ends: tuple[str, ...] = ("deallocate", "delete", "none")
 
     def __init__(self, cloud: AzureCloud, folder: Path) -> None:
@@ -62,8 +69,31 @@ class Azure:
         return [machine.id for machine in self.cloud.machines()]
 
     def state(self) -> str:
-        state = [machine.state for machine in self.cloud.machines()] or ["gone"]
-        return {"starting": "on", "running": "on", "deallocated": "off"}.get(state[-1], state[-1])
+        return next((self.seen(machine.id).state for machine in reversed(self.cloud.machines())), "gone")
+
+    def name_of(self, id: str) -> str:
+        account = self.cloud.account
+        return account.groups[account.machine(id).resource.group.lower()].tags["cloudtrain:name"]
+
+    def seen(self, id: str) -> Seen:
+        for machine in self.cloud.machines():
+            if machine.id == id:
+                address = machine.booted.address if machine.booted else ""
+                return Seen(STATES.get(machine.state, machine.state), machine.size, address)
+        return Seen("gone")
+
+    def left_of(self, name: str) -> list[str]:
+        account = self.cloud.account
+        groups = [key for key, group in account.groups.items() if group.tags.get("cloudtrain:name") == name]
+        return [*groups, *(one.id for one in account.resources.values() if one.group.lower() in groups)]
+
+    def was_armed(self, id: str) -> bool:
+        asked = [call for call in self.cloud.calls() if call.name.endswith("virtualMachinesSubmitDeallocate")]
+        return any(call.outcome == "ok" and id in str(call.parameters) for call in asked)
+
+    def tried(self) -> list[tuple[str, str]]:
+        asked = [call.parameters["body"] for call in self.cloud.calls() if call.name == self.renting]
+        return [(each["location"], each["properties"]["hardwareProfile"]["vmSize"]) for each in asked]
 
     def beside(self) -> dict[str, list[str]]:
         account, access = self.cloud.account, self.cloud._router.access

@@ -16,7 +16,9 @@ class Faulted:
 
     Attributes:
         meanings: every code of its table.
-        denial, busy: a code that says no for good, and one that says later.
+        denial, busy: a code that says no for good, and one that says later. no_room: one that says no for this place.
+        finals: codes that no other place would cure.
+        gpu_quota: the limit, by its name there, that a machine with T4s meets.
         moments: what is over when the call is repeated, as `Faults.add` takes it.
         launch: the calls of a launch. spare: those of them that it does without, because something else ends the machine.
         verbs: all that a verb on a machine calls, each once.
@@ -27,6 +29,9 @@ class Faulted:
     meanings: Mapping[str, Any]
     denial: str
     busy: str
+    no_room: str
+    finals: tuple[str, ...]
+    gpu_quota: str
     moments: Mapping[str, Mapping[str, Any]]
     launch: tuple[str, ...]
     spare: tuple[str, ...]
@@ -42,6 +47,9 @@ AWS = Faulted(
     aws.MEANINGS,
     "UnauthorizedOperation",
     "Unavailable",
+    "InsufficientInstanceCapacity",
+    ("UnauthorizedOperation", "PendingVerification", "ExpiredToken"),
+    "L-DB2E81BA",
     {
         "throttled": {"code": "RequestLimitExceeded"},
         "server error": {"code": "InternalError", "http": 500},
@@ -110,6 +118,9 @@ GCP = Faulted(
     gcp.MEANINGS,
     "forbidden",
     "backendError",
+    "ZONE_RESOURCE_POOL_EXHAUSTED",
+    ("forbidden", "authError", "accessNotConfigured"),
+    "NVIDIA_T4_GPUS",
     {
         "throttled": {"code": "rateLimitExceeded"},
         "server error": {"code": "backendError", "http": 503},
@@ -174,6 +185,9 @@ AZURE = Faulted(
     azure.MEANINGS,
     "AuthorizationFailed",
     "ServiceUnavailable",
+    "AllocationFailed",
+    ("AuthorizationFailed", "RequestDisallowedByPolicy", "ReadOnlyDisabledSubscription"),
+    "standardNCASv3_T4Family",
     {
         "throttled": {"code": "TooManyRequests", "http": 429},
         "server error": {"code": "InternalServerError", "http": 500},

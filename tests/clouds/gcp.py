@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,14 +14,21 @@ from cloudtrain.testing.playground.gcp.cloud import READS
 from cloudtrain.testing.playground.machine import Hypervisor
 from cloudtrain.testing.playground.plays import PLAYS
 
-from .pretend import deadline_in, found
+from .pretend import Seen, deadline_in, found
+
+STATES = {"PROVISIONING": "on", "STAGING": "on", "RUNNING": "on", "TERMINATED": "off"}
 
 
 class Gcp:
     """See `Pretend`."""
 
-    name, machine, gpu_machine, other_type = "gcp", "gcp-e2", "gcp-l4", "e2-standard-8"
+    name, machine, gpu_machine = "gcp", "gcp-e2", "gcp-l4"
+    cheap_type, other_type = "e2-standard-4", "e2-standard-8"
+    gpu_types = ("n1-standard-4+nvidia-tesla-t4", "n1-standard-8+nvidia-tesla-t4")
+    region, other_region = "us-central1", "us-east1"
+    needs_setup, at_deadline = False, "gone"
     renting, ending = "compute.instances.insert", "compute.instances.delete"
+    planning = "compute.machineTypes.aggregatedList"
     own_ends: tuple[str, ...] = ()
 
     def __init__(self, cloud: GcpCloud, folder: Path) -> None:
@@ -46,8 +54,33 @@ class Gcp:
         return [machine.id for machine in self.cloud.machines()]
 
     def state(self) -> str:
-        state = [machine.state for machine in self.cloud.machines()] or ["gone"]
-        return {"PROVISIONING": "on", "STAGING": "on", "RUNNING": "on", "TERMINATED": "off"}.get(state[-1], state[-1])
+        return next((self.seen(machine.id).state for machine in reversed(self.cloud.machines())), "gone")
+
+    def name_of(self, id: str) -> str:
+        return self.cloud.account.machine(id).tags["cloudtrain-name"]
+
+    def seen(self, id: str) -> Seen:
+        for machine in self.cloud.machines():
+            if machine.id == id:
+                address = machine.booted.address if machine.booted else ""
+                return Seen(STATES.get(machine.state, machine.state), type_of(machine.body), address)
+        return Seen("gone")
+
+    def left_of(self, name: str) -> list[str]:
+        account, note = self.cloud.account, f'"name":"{name}"'
+        return [
+            *(machine.id for machine in self.cloud.machines() if machine.tags.get("cloudtrain-name") == name),
+            *(disk["name"] for disk in account.disks.values() if disk.get("labels", {}).get("cloudtrain-name") == name),
+            *(rule for rule, body in account.firewalls.items() if note in body.get("description", "")),
+        ]
+
+    def was_armed(self, id: str) -> bool:
+        asked = [call for call in self.cloud.calls() if (call.name, call.outcome) == (self.renting, "ok")]
+        return any("terminationTime" in str(call.parameters) for call in asked if f"'name': '{id}'" in str(call.parameters))
+
+    def tried(self) -> list[tuple[str, str]]:
+        asked = [call.parameters for call in self.cloud.calls() if call.name == self.renting]
+        return [(each["zone"].rpartition("-")[0], type_of(each["body"])) for each in asked]
 
     def beside(self) -> dict[str, list[str]]:
         account = self.cloud.account
@@ -72,6 +105,12 @@ class Gcp:
         self.cloud.account.disks.clear()
         for name in set(self.cloud.account.firewalls) - self._rules:
             del self.cloud.account.firewalls[name]
+
+
+def type_of(body: Mapping[str, Any]) -> str:
+    """Return the type of a machine as a config names it."""
+    attached = [f"+{each['acceleratorType'].rpartition('/')[2]}" for each in body.get("guestAccelerators", ())]
+    return "".join([body["machineType"].rpartition("/")[2], *attached])
 
 
 @contextmanager

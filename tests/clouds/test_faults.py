@@ -9,8 +9,6 @@ each code of the table meet each call. What the calls and the codes are, each cl
 """
 
 import os
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,8 +24,9 @@ from cloudtrain.providers.gcp import translate as gcp
 from cloudtrain.stages.plan import make_plan
 from cloudtrain.stages.provision import Buyer, launch_first, provision
 
-from .conftest import DAY_S, Person, World
 from .faulted import FAULTED
+from .person import Person
+from .world import DAY_S, World
 
 WHOLE = os.environ.get("CLOUDTRAIN_FAULT_MATRIX") == "all"
 UNKNOWN = "BrandNewTrouble"
@@ -134,77 +133,6 @@ def test_a_launch_whose_machine_nobody_can_look_for_says_that_it_may_bill(world:
     assert "a machine may have been made" in error.message.lower()
     assert len(world.alive()) == 1
     put_right(world, alice, "nobody can look", error)
-
-
-# The walk down the plan, as a person sees it.
-
-WALK = """\
-provider: aws
-regions: [us-east-1, us-west-2]
-instance_types: [g4dn.xlarge, g4dn.2xlarge]
-market: on-demand
-disk_gb: 100
-"""
-
-
-@pytest.fixture
-def walker(alice: Person) -> Person:
-    (alice.folder / "configs").mkdir()
-    (alice.folder / "configs" / "walk.yaml").write_text(WALK)
-    return alice
-
-
-def asked(world: World) -> Iterator[tuple[str, str]]:
-    """Return the region and type of each launch that was asked for."""
-    for call in world.aws.calls():
-        if call.action == "RunInstances":
-            yield call.region, call.parameters["InstanceType"]
-
-
-def test_no_capacity_walks_zones_then_types_then_regions_a_line_for_each(world: World, walker: Person) -> None:
-    world.aws.forget_calls()
-    world.aws.faults.add("ec2", "RunInstances", code="InsufficientInstanceCapacity", times=None)
-    typed = walker.type("start", "walk", "--no-wait", codes=(3,))
-    tries = list(asked(world))
-    said = re.findall(r"No capacity: (\S+) in (\S+?):", typed.stderr)
-    places = [place for place in dict.fromkeys(said)]
-    assert {(place[:-1], name) for name, place in places} == {
-        (region, name) for region in ("us-east-1", "us-west-2") for name in ("g4dn.xlarge", "g4dn.2xlarge")
-    }
-    assert len(places) == len(tries)
-    assert [(place[:-1], name) for name, place in places] == tries
-    assert len({place for name, place in places if place.startswith("us-east-1") and name == "g4dn.xlarge"}) > 1
-    assert typed.stderr.count("trying the next offer") == len(tries)
-    assert "nothing was rented" in typed.stderr
-    assert (world.remains(), walker.keys(), walker.open_orders()) == ({}, [], [])
-
-
-def test_the_offer_after_three_that_are_not_to_be_had_is_taken(world: World, walker: Person) -> None:
-    world.aws.forget_calls()
-    world.aws.faults.add("ec2", "RunInstances", code="InsufficientInstanceCapacity", times=3)
-    typed = walker.type("start", "walk", "--no-wait")
-    assert typed.stderr.count("trying the next offer") == 3
-    assert len(list(asked(world))) == 4
-    assert len(world.alive()) == len(world.remains()["groups"]) == len(walker.keys()) == 1
-
-
-def test_a_quota_that_is_too_small_ends_the_region_and_not_the_walk(world: World, walker: Person) -> None:
-    world.aws.forget_calls()
-    world.aws.set_quota("L-DB2E81BA", 0, ["us-east-1"])
-    typed = walker.type("start", "walk", "--no-wait")
-    assert [region for region, _ in asked(world)] == ["us-east-1", "us-west-2"]
-    assert typed.stderr.count("Quota:") == 1
-    assert len(world.alive()) == 1
-
-
-@pytest.mark.parametrize("code", ["UnauthorizedOperation", "PendingVerification", "ExpiredToken", UNKNOWN])
-def test_what_no_other_place_would_cure_stops_at_once(world: World, walker: Person, code: str) -> None:
-    world.aws.forget_calls()
-    world.aws.faults.add("ec2", "RunInstances", code=code, times=None)
-    typed = walker.type("start", "walk", "--no-wait", codes=(3,))
-    assert len(list(asked(world))) == 1
-    assert code in typed.stderr
-    assert (world.remains(), walker.keys(), walker.open_orders()) == ({}, [], [])
 
 
 def test_a_machine_that_is_not_known_everywhere_yet_is_waited_for(world: World, alice: Person, the_plan: Plan) -> None:

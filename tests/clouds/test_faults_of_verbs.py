@@ -21,9 +21,10 @@ from cloudtrain.model.lease import Lease
 from cloudtrain.model.spec import Budget
 from cloudtrain.whereabouts import existing
 
-from .conftest import LATER_S, Person, World
 from .faulted import FAULTED
+from .person import LATER_S, Person
 from .test_faults import UNKNOWN, WHOLE, alice, put_right
+from .world import World
 
 __all__ = ["alice"]  # a fixture
 

@@ -21,7 +21,8 @@ from cloudtrain import machines
 from cloudtrain.model.errors import NotFoundError
 from cloudtrain.testing.playground.faults import When
 
-from .conftest import DAY_S, LATER_S, OPENED, Person, World
+from .person import LATER_S, Person
+from .world import DAY_S, OPENED, World
 
 WHOLE = os.environ.get("CLOUDTRAIN_KILL_MATRIX") == "all"
 
@@ -58,19 +59,9 @@ def stopped(person: Person, world: World) -> None:
 def littered(person: Person, world: World) -> None:
     """Have a machine, and what a launch left that was killed."""
     words = ("start", world.pretend.gpu_machine, "--no-wait")
-    world.kill_at(_nth_of(world, words, world.pretend.renting), When.BEFORE, lambda: person.begin(*words))
+    world.kill_at(world.nth_of(words, world.pretend.renting), When.BEFORE, lambda: person.begin(*words))
     started(person, world)
     assert len(person.keys()) == 2
-
-
-def _nth_of(world: World, words: tuple[str, ...], call: str) -> int:
-    """Return which of a command's calls that one is, by letting somebody else do it."""
-    other = world.person("alice", "who tried it before")
-    world.pretend.cloud.forget_calls()
-    other.type(*words)
-    nth = [asked.name for asked in world.pretend.cloud.calls()].index(call) + 1
-    other.sweep()
-    return nth
 
 
 def stop(person: Person) -> None:

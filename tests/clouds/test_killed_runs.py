@@ -18,9 +18,10 @@ from cloudtrain.model.errors import CloudtrainError
 from cloudtrain.model.run import Run
 from cloudtrain.testing.playground.faults import When
 
-from .conftest import DAY_S, OPENED, Person, World
 from .killing import HURRIED, Typed
+from .person import Person
 from .test_killed import WHOLE
+from .world import DAY_S, OPENED, World
 
 JOB = "name: thing\ncommand: mkdir -p results && echo done > results/out\nframework: none\noutputs: [results/]\n"
 Begin = Callable[[Person], Typed]
@@ -155,24 +156,56 @@ VERBS: dict[str, tuple[Callable[[Person], None], Begin]] = {
 }
 
 
+@dataclass
+class Extension:
+    """A machine that runs, and a deadline that is to be moved by ten minutes."""
+
+    world: World
+    person: Person
+
+    @property
+    def is_kept(self) -> bool:
+        """Say whether the cloud lets no machine that runs live longer."""
+        return self.world.faulted.moved_by < timedelta()
+
+    def extend(self) -> Typed:
+        return self.person.begin("extend", self.person.pretend.machine, "--for", "10m", ahead_s=HURRIED)
+
+    def seen_through(self) -> None:
+        """Extend, and see that it is done, or refused in words that say what to do instead."""
+        before, typed = self.deadline(), self.extend().wait()
+        if self.is_kept:
+            assert typed.status == 3, typed.stderr
+            assert f"cloudtrain start {self.person.pretend.machine} --max-lifetime" in typed.stderr
+            assert self.deadline() == before
+        else:
+            assert typed.status == 0, typed.stderr
+            assert self.deadline() == before + timedelta(minutes=10)
+        assert self.world.wrongs() == []
+
+    def kill(self, nth: int, when: When) -> None:
+        """Extend and kill that at a call: there is a deadline all the same, and it is no later than was asked for."""
+        before = self.deadline()
+        assert self.world.kill_at(nth, when, self.extend).status == -signal.SIGKILL
+        assert before <= self.deadline() <= before + (timedelta() if self.is_kept else timedelta(minutes=10))
+
+    def deadline(self) -> datetime:
+        (machine,) = self.person.status(0.0).machines
+        assert machine.instance.deadline is not None
+        return machine.instance.deadline
+
+
+@pytest.mark.parametrize("world_of_hosts", OPENED, indirect=True)
 def test_an_extension_that_is_killed_leaves_a_deadline_and_is_done_the_next_time(
     world_of_hosts: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world, person, began = world_of_hosts, world_of_hosts.person("alice", "extend"), time.monotonic()
     begun = person.begin("start", person.pretend.machine, ahead_s=HURRIED).wait()
     assert begun.status == 0, begun.stderr
-
-    def extend() -> Typed:
-        return person.begin("extend", person.pretend.machine, "--for", "10m", ahead_s=HURRIED)
-
-    def deadline() -> datetime:
-        (machine,) = person.status(0.0).machines
-        assert machine.instance.deadline is not None
-        return machine.instance.deadline
-
+    extension = Extension(world, person)
+    extension.seen_through()
     world.pretend.cloud.forget_calls()
-    clean = extend().wait()
-    assert clean.status == 0, clean.stderr
+    extension.extend().wait()
     calls = [call.name for call in world.pretend.cloud.calls()]
     points = [
         (n, when)
@@ -182,15 +215,9 @@ def test_an_extension_that_is_killed_leaves_a_deadline_and_is_done_the_next_time
     ]
     assert points
     for nth, when in points:
-        before = deadline()
-        assert world.kill_at(nth, when, extend).status == -signal.SIGKILL
-        killed = deadline()
-        assert before <= killed <= before + timedelta(minutes=10)
-        again = extend().wait()
-        assert again.status == 0, again.stderr
-        assert deadline() == killed + timedelta(minutes=10)
-        assert world.wrongs() == []
+        extension.kill(nth, when)
+        extension.seen_through()
     person.sweep()
     assert (world.remains(), person.keys(), person.open_orders()) == ({}, [], [])
     with capsys.disabled():
-        print(f"\nextend: {len(calls)} calls; {len(points)} cases in {time.monotonic() - began:.0f} s, 0 survivors")
+        print(f"\n{world.pretend.name}, extend: {len(calls)} calls; {len(points)} cases in {time.monotonic() - began:.0f} s")

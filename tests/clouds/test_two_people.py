@@ -8,27 +8,35 @@ import pytest
 from cloudtrain.clock import SystemClock
 from cloudtrain.ledger.ledger import Ledger
 from cloudtrain.overview import Standing
+from cloudtrain.testing.playground.faults import When
 
-from .conftest import LATER_S, World
 from .killing import PATIENCE_S, Typed
+from .person import LATER_S
+from .world import OPENED, World, parts_of
 
-START = ("start", "aws-t3", "--no-wait")
 HELD = 2
+
+pytestmark = pytest.mark.parametrize("world", OPENED, indirect=True)
+
+
+def start(world: World) -> tuple[str, ...]:
+    """Return what is typed."""
+    return ("start", world.pretend.machine, "--no-wait")
 
 
 class Gate:
-    """Holds the calls of one action until it is opened; says when the first has come."""
+    """Holds calls of one kind until it is opened; says when the first has come."""
 
-    def __init__(self, world: World, action: str, *, hold: int) -> None:
+    def __init__(self, world: World, call: str, *, hold: int) -> None:
         """`hold` is how many calls are held; the rest go through."""
         self.came, self.opened = threading.Semaphore(0), threading.Event()
-        self._action, self._hold, self._lock = action, hold, threading.Lock()
-        self._take = world.aws.faults.take
-        world.aws.faults.take = self._pass  # type: ignore[method-assign]
+        self._held, self._hold, self._lock = parts_of(call), hold, threading.Lock()
+        self._take = world.pretend.cloud.faults.take
+        world.pretend.cloud.faults.take = self._pass
 
     def _pass(self, service: str, action: str, body: str) -> Any:
         with self._lock:
-            held = action == self._action and self._hold > 0
+            held = (service, action) == self._held and self._hold > 0
             self._hold -= held
         if held:
             self.came.release()
@@ -52,7 +60,7 @@ def one_machine(world: World, *typed: Typed) -> None:
 def test_two_terminals_start_one_name_at_once_and_get_one_machine(world: World) -> None:
     alice = world.person()
     for _ in range(3):
-        typed = [alice.begin(*START) for _ in range(3)]
+        typed = [alice.begin(*start(world)) for _ in range(3)]
         one_machine(world, *(each.wait() for each in typed))
         assert alice.open_orders() == []
         alice.sweep()
@@ -61,20 +69,20 @@ def test_two_terminals_start_one_name_at_once_and_get_one_machine(world: World) 
 
 def test_a_second_terminal_that_comes_while_the_machine_is_made_is_told_so(world: World) -> None:
     alice = world.person()
-    gate = Gate(world, "RunInstances", hold=1)
-    first = alice.begin(*START)
+    gate = Gate(world, world.pretend.renting, hold=1)
+    first = alice.begin(*start(world))
     gate.wait()
-    second = alice.type(*START, codes=(HELD,))
+    second = alice.type(*start(world), codes=(HELD,))
     gate.opened.set()
     one_machine(world, first.wait(), second)
 
 
 def test_a_second_terminal_that_looked_before_the_machine_was_there_makes_no_other_one(world: World) -> None:
     alice = world.person()
-    gate = Gate(world, "DescribeInstanceTypeOfferings", hold=1)
-    second = alice.begin(*START)
+    gate = Gate(world, world.pretend.planning, hold=1)
+    second = alice.begin(*start(world))
     gate.wait()  # it has seen that there is none, and plans
-    first = alice.type(*START)
+    first = alice.type(*start(world))
     gate.opened.set()
     one_machine(world, first, second.wait())
     assert second.status == HELD
@@ -82,11 +90,11 @@ def test_a_second_terminal_that_looked_before_the_machine_was_there_makes_no_oth
 
 def test_a_second_terminal_that_fails_ends_nothing_of_the_first(world: World) -> None:
     alice = world.person()
-    gate = Gate(world, "RunInstances", hold=1)
-    first = alice.begin(*START)
+    gate = Gate(world, world.pretend.renting, hold=1)
+    first = alice.begin(*start(world))
     gate.wait()
     for _ in range(2):
-        alice.type(*START, codes=(HELD,))
+        alice.type(*start(world), codes=(HELD,))
     swept = alice.sweep()  # the group of a launch that is under way is no leftover
     assert (swept.ended, swept.removed) == ((), ())
     gate.opened.set()
@@ -97,21 +105,21 @@ def test_a_second_terminal_that_fails_ends_nothing_of_the_first(world: World) ->
 def test_a_machine_that_is_pending_keeps_the_lease_it_was_started_with(world: World) -> None:
     alice = world.person()
     before = alice.start().deadline
-    alice.type("start", "aws-t3", "--no-wait", "--max-lifetime", "1h")
+    alice.type(*start(world), "--max-lifetime", "1h")
     (machine,) = alice.status().machines
     assert machine.instance.deadline == before
 
 
 def test_what_another_person_rents_is_shown_and_never_ended(world: World) -> None:
     alice, bob = world.person("alice"), world.person("bob")
-    alice.type(*START)
-    bob.type(*START)  # the same name, in the same account
+    alice.type(*start(world))
+    bob.type(*start(world))  # the same name, in the same account
     assert len(world.alive()) == 2
     assert {machine.standing for machine in alice.status().machines} == {Standing.KNOWN, Standing.ANOTHERS}
     mine = bob.status().machines
     ended = alice.sweep().ended
     assert [instance.owner for instance in ended] == [alice.owner]
-    alice.type("terminate", "aws-t3", "--yes", codes=(2,))
+    alice.type("terminate", world.pretend.machine, "--yes", codes=(2,))
     alice.type("sweep", "--yes", ahead_s=LATER_S)
     assert world.alive() == [machine.instance.ref.id for machine in mine if machine.standing is Standing.KNOWN]
     assert len(bob.keys()) == 1
@@ -120,14 +128,15 @@ def test_what_another_person_rents_is_shown_and_never_ended(world: World) -> Non
 
 
 def test_what_is_left_of_another_persons_launch_stays(world: World) -> None:
-    from cloudtrain.testing.playground.faults import When
-
     alice, bob = world.person("alice"), world.person("bob")
-    world.kill_at(14, When.AFTER, lambda: bob.begin(*START))
-    assert list(world.remains()) == ["groups"]
+    nth = world.nth_of(start(world), world.pretend.renting)
+    world.kill_at(nth, When.BEFORE, lambda: bob.begin(*start(world)))
+    left = world.remains()
+    assert left
+    assert "machines" not in left
     assert alice.sweep().removed == ()
-    assert list(world.remains()) == ["groups"]
-    assert [leftover.kind for leftover in bob.sweep().removed] == ["group"]
+    assert world.remains() == left
+    assert {leftover.owner for leftover in bob.sweep().removed} == {bob.owner}
     assert (world.remains(), bob.keys()) == ({}, [])
 
 
@@ -146,15 +155,19 @@ def test_a_machine_forgotten_by_the_ledger_is_found_and_ended_once(world: World)
     assert [machine.standing for machine in elsewhere.status().machines] == [Standing.FORGOTTEN]
     typed = [person.begin("sweep", "--yes", ahead_s=LATER_S) for person in (alice, elsewhere)]
     assert {each.wait().status for each in typed} == {0}
+    alice.type("get", world.pretend.machine)  # it was ended there, perhaps, and here it is still known
     alice.sweep()
     assert (world.remains(), alice.keys()) == ({}, [])
 
 
-@pytest.mark.parametrize("verbs", [(("stop", "aws-t3"), ("terminate", "aws-t3", "--yes")), (START, ("stop", "aws-t3"))])
-def test_two_terminals_lose_no_line_of_the_ledger(world: World, verbs: tuple[tuple[str, ...], ...]) -> None:
+TWO_VERBS = {"stop and terminate": (("stop",), ("terminate", "--yes")), "start and stop": (("start", "--no-wait"), ("stop",))}
+
+
+@pytest.mark.parametrize("verbs", TWO_VERBS)
+def test_two_terminals_lose_no_line_of_the_ledger(world: World, verbs: str) -> None:
     alice = world.person()
     alice.start()
-    typed = [alice.begin(*words) for words in verbs]
+    typed = [alice.begin(verb, world.pretend.machine, *options) for verb, *options in TWO_VERBS[verbs]]
     for each in typed:
         assert each.wait().status in (0, 2, 3, 70), each.stderr
     alice.status()

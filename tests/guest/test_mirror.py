@@ -428,7 +428,7 @@ class TestRestoring:
     ) -> None:
         server.objects |= {PREFIX + name: Stored(b"evil"), f"{PREFIX}results/": Stored(b""), f"{PREFIX}results/a": Stored(b"a")}
         [said] = bring()
-        assert said.startswith("left in S3: ")
+        assert said.startswith("left in the storage: ")
         assert sorted(path.relative_to(work.parent).as_posix() for path in work.parent.rglob("*") if path.is_file()) == [
             "fetch.lock",
             "work/results/a",

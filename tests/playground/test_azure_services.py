@@ -11,7 +11,7 @@ import pytest
 
 from cloudtrain.testing.playground.azure import AzureCloud
 
-from .arm_calls import Arm, refused
+from .arm_calls import AUTHORIZATION, Arm, Refused, refused
 
 SKUS, STORAGE, SUBSCRIPTIONS = "2021-07-01", "2023-05-01", "2022-12-01"
 IMAGES = "/providers/Microsoft.Compute/locations/eastus/publishers"
@@ -97,6 +97,9 @@ def test_the_subscription_and_its_places(arm: Arm, azure: AzureCloud) -> None:
     assert [one["subscriptionId"] for one in whole] == [azure.subscription]
 
 
+BLOCK_BLOB = {"x-ms-blob-type": "BlockBlob"}
+
+
 @pytest.fixture
 def store(arm: Arm, azure: AzureCloud) -> str:
     """An account with a container; its address."""
@@ -111,13 +114,14 @@ def store(arm: Arm, azure: AzureCloud) -> str:
 
 
 def test_blobs_are_put_read_in_parts_and_listed(arm: Arm, store: str) -> None:
-    put = arm.raw("PUT", f"{store}data/a/b.txt", b"0123456789", {"x-ms-blob-type": "BlockBlob"})
+    put = arm.raw("PUT", f"{store}data/a/b.txt", b"0123456789", {**BLOCK_BLOB, "x-ms-meta-mtime": "100.5"})
     assert put.status == 201
     assert arm.raw("GET", f"{store}data/a/b.txt").content == b"0123456789"
     part = arm.raw("GET", f"{store}data/a/b.txt", headers={"x-ms-range": "bytes=2-4"})
     assert (part.status, part.content, part.headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
     head = arm.raw("HEAD", f"{store}data/a/b.txt")
     assert (head.headers["Content-Length"], head.headers["ETag"]) == ("10", put.headers["ETag"])
+    assert head.headers["x-ms-meta-mtime"] == "100.5"
     for block in ("QQ==", "Qg=="):
         arm.raw("PUT", f"{store}data/big?comp=block&blockid={block}", block.encode())
     blocks = b"<BlockList><Latest>QQ==</Latest><Latest>Qg==</Latest></BlockList>"
@@ -134,10 +138,11 @@ def test_blobs_are_put_read_in_parts_and_listed(arm: Arm, store: str) -> None:
 
 
 def test_blobs_have_conditions_and_rights(arm: Arm, azure: AzureCloud, store: str) -> None:
-    once = {"If-None-Match": "*"}
+    once = {"If-None-Match": "*", **BLOCK_BLOB}
+    assert arm.raw("PUT", f"{store}data/x", b"1").headers["x-ms-error-code"] == "MissingRequiredHeader"
     assert arm.raw("PUT", f"{store}data/x", b"1", once).status == 201
     assert arm.raw("PUT", f"{store}data/x", b"2", once).headers["x-ms-error-code"] == "BlobAlreadyExists"
-    assert arm.raw("PUT", f"{store}data/x", b"2", {"If-Match": '"other"'}).status == 412
+    assert arm.raw("PUT", f"{store}data/x", b"2", {"If-Match": '"other"', **BLOCK_BLOB}).status == 412
     assert arm.raw("PUT", f"{store}data?restype=container").headers["x-ms-error-code"] == "ContainerAlreadyExists"
     assert arm.raw("GET", f"{store}none/x").headers["x-ms-error-code"] == "ContainerNotFound"
     arm.token = ""
@@ -164,8 +169,8 @@ def signed(arm: Arm, store: str, blob: str, rights: str = "r") -> str:
 
 
 def test_a_link_is_good_for_what_it_was_signed_for(arm: Arm, azure: AzureCloud, store: str) -> None:
-    arm.raw("PUT", f"{store}data/x", b"1")
-    arm.raw("PUT", f"{store}data/y", b"2")
+    arm.raw("PUT", f"{store}data/x", b"1", BLOCK_BLOB)
+    arm.raw("PUT", f"{store}data/y", b"2", BLOCK_BLOB)
     link = signed(arm, store, "x")
     arm.token = ""
     assert arm.raw("GET", link).content == b"1"
@@ -193,6 +198,29 @@ def test_an_account_goes_with_its_blobs(arm: Arm, azure: AzureCloud, store: str)
     arm.call("DELETE", f"{path}/mine", api=STORAGE)
     arm.token = arm.log_in("https://storage.azure.com/.default")
     assert arm.raw("GET", f"{store}data?restype=container&comp=list").status == 404
+
+
+def test_a_container_is_a_resource_that_a_role_can_be_given_on(arm: Arm, azure: AzureCloud, store: str) -> None:
+    path = "/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/mine/blobServices/default/containers"
+    arm.token = arm.log_in()
+    shown = arm.get(f"{path}/data", STORAGE)
+    assert (shown["name"], shown["id"]) == ("data", f"{arm.root}{path}/data")
+    with pytest.raises(Refused) as raised:
+        arm.get(f"{path}/other", STORAGE)
+    assert (raised.value.status, raised.value.code) == (404, "ContainerNotFound")
+    role = f"{arm.root}/providers/Microsoft.Authorization/roleDefinitions/ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    given = {"roleDefinitionId": role, "principalId": "machine-1", "principalType": "ServicePrincipal", "description": "why"}
+    right = f"{path}/data/providers/Microsoft.Authorization/roleAssignments/33333333-3333-4333-8333-333333333333"
+    azure.durations.role = 60
+    arm.call("PUT", right, {"properties": given}, AUTHORIZATION)
+    everywhere = arm.get("/providers/Microsoft.Authorization/roleAssignments", AUTHORIZATION)["value"]
+    assert [(one["id"], one["properties"]["description"]) for one in everywhere] == [(f"{arm.root}{right}", "why")]
+    arm.token = azure._router.entra.give("machine-1", "https://storage.azure.com")
+    assert arm.raw("PUT", f"{store}data/x", b"1", BLOCK_BLOB).headers["x-ms-error-code"] == "AuthorizationPermissionMismatch"
+    azure.advance(61)
+    assert arm.raw("PUT", f"{store}data/x", b"1", BLOCK_BLOB).status == 201
+    assert arm.raw("GET", f"{store}data?restype=container&comp=list").status == 200
+    assert arm.raw("PUT", f"{store}more?restype=container").headers["x-ms-error-code"] == "AuthorizationPermissionMismatch"
 
 
 def test_what_is_ordered_is_refused_in_the_services_own_form(arm: Arm, azure: AzureCloud, store: str) -> None:

@@ -152,6 +152,26 @@ def test_a_service_account_that_somebody_asked_for_is_none(gcp: GcpCloud, google
     assert gcp.violations() == []
 
 
+@pytest.mark.parametrize(
+    ("scope", "rights", "what"),
+    [
+        ("devstorage.read_write", 1, ""),
+        ("cloud-platform", 1, "may use more than Storage"),
+        ("devstorage.read_write", 0, "has 0 rights in buckets"),
+        ("devstorage.read_write", 2, "has 2 rights in buckets"),
+    ],
+)
+def test_a_service_account_of_ours_reaches_one_folder(
+    gcp: GcpCloud, google: Google, scope: str, rights: int, what: str
+) -> None:
+    close(google)
+    email, bucket = gcp.make_service_account("cloudtrain-1").email, gcp.make_bucket("data")
+    bucket.bindings = [{"role": "roles/storage.objectUser", "members": [f"serviceAccount:{email}"]}] * rights
+    scopes = [f"https://www.googleapis.com/auth/{scope}"]
+    google.insert(serviceAccounts=[{"email": email, "scopes": scopes}], labels=LABELS)
+    assert [what in one.what for one in gcp.violations()] == ([True] if what else [])
+
+
 def test_the_watch_sees_a_range_that_is_wider_than_the_caller(gcp: GcpCloud, google: Google) -> None:
     close(google)
     rule(google, "wide", priority=800, allowed=SSH, sourceRanges=["192.0.2.0/24"], targetTags=TAG)

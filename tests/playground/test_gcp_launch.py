@@ -234,3 +234,16 @@ def test_the_request_of_the_tests_breaks_no_rule(gcp: GcpCloud, google: Google) 
     assert instance()["name"] == "vm"
     google.running()
     assert [violation.what for violation in gcp.violations()] == ["port 22 is open to 198.51.100.77"]
+
+
+def test_a_machine_with_an_account_that_is_not_there_fails_in_its_operation(gcp: GcpCloud, google: Google) -> None:
+    email = f"cloudtrain-1@{gcp.project}.iam.gserviceaccount.com"
+    operation = google.done(google.insert(serviceAccounts=[{"email": email, "scopes": []}]))
+    [error] = operation["error"]["errors"]
+    assert (error["code"], error["message"]) == (
+        "RESOURCE_NOT_FOUND",
+        f"The resource '{email}' of type 'serviceAccount' was not found.",
+    )
+    assert gcp.machines() == []
+    gcp.make_service_account("cloudtrain-1")
+    google.running(serviceAccounts=[{"email": email, "scopes": []}])

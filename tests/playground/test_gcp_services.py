@@ -166,6 +166,24 @@ def test_a_service_account_is_made_and_acted_as(gcp: GcpCloud, google: Google) -
         google.call("GET", f"{below}/{made['email']}")
 
 
+def test_service_accounts_are_described_in_few_words_and_listed_by_page(gcp: GcpCloud, google: Google) -> None:
+    below = f"/v1/projects/{gcp.project}/serviceAccounts"
+    for about in ({"displayName": "x" * 101}, {"description": "ü" * 129}):
+        with refused(400, "INVALID_ARGUMENT", "too long"):
+            google.call("POST", below, {"accountId": "run-1234", "serviceAccount": about})
+    google.call("POST", below, {"accountId": "run-1234", "serviceAccount": {"description": "a run"}})
+    for name in ("run-2345", "run-3456"):
+        gcp.make_service_account(name)
+    first = google.call("GET", below, pageSize="2")
+    second = google.call("GET", below, pageSize="2", pageToken=first["nextPageToken"])
+    names = [one["email"].partition("@")[0] for one in first["accounts"] + second["accounts"]]
+    assert (names, first["accounts"][0]["description"], "nextPageToken" in second) == (
+        ["run-1234", "run-2345", "run-3456"],
+        "a run",
+        False,
+    )
+
+
 def test_whether_the_project_pays_and_what_is_switched_on(gcp: GcpCloud, google: Google) -> None:
     assert google.call("GET", f"/v1/projects/{gcp.project}/billingInfo")["billingEnabled"] is True
     gcp.account.has_billing = False

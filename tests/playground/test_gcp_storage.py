@@ -1,6 +1,7 @@
 """Cloud Storage: policies, lists, parts of objects, uploads, and links that carry their own permission."""
 
 import hashlib
+import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -9,9 +10,15 @@ import pytest
 from cloudtrain.testing.clock import NOON
 from cloudtrain.testing.playground.gcp import GcpCloud
 
-from .google_calls import Google, Refused, refused
+from .google_calls import LABELS, Google, Refused, refused
 
 JSON = "/storage/v1/b/data"
+THI = b"thi".ljust(256 * 1024)
+FOLDER = {
+    "title": "one folder",
+    "expression": 'resource.name.startsWith("projects/_/buckets/data/objects/a/") || '
+    'api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("a/")',
+}
 
 
 @pytest.fixture
@@ -63,14 +70,43 @@ def test_an_object_is_uploaded_in_each_of_three_ways(google: Google, bucket: Any
     begun = google.raw("POST", upload, b"{}", uploadType="resumable", name="three")
     place = begun.headers["Location"].removeprefix(google.url)
     with pytest.raises(Refused) as more:
-        google.raw("PUT", place, b"thi", {"Content-Range": "bytes 0-2/5"})
+        google.raw("PUT", place, THI, {"Content-Range": f"bytes 0-{len(THI) - 1}/{len(THI) + 2}"})
     assert more.value.http == 308
-    google.raw("PUT", place, b"rd", {"Content-Range": "bytes 3-4/5"})
+    # What has come already may be sent again, as by who does not know how far it came.
+    google.raw("PUT", place, THI + b"rd", {"Content-Range": f"bytes 0-{len(THI) + 1}/{len(THI) + 2}"})
     assert {name: bucket.objects[name].content for name in ("one", "two", "three")} == {
         "one": b"one",
         "two": b"2nd",
-        "three": b"third",
+        "three": THI + b"rd",
     }
+
+
+def test_an_upload_in_parts_goes_on_where_it_was_and_leaves_no_gap(google: Google, bucket: Any) -> None:
+    about = json.dumps({"metadata": {"mtime": "1.5"}}).encode()
+    begun = google.raw("POST", f"/upload{JSON}/o", about, uploadType="resumable", name="parts")
+    place = begun.headers["Location"].removeprefix(google.url)
+    with pytest.raises(Refused, match="as this part begins"):
+        google.raw("PUT", place, b"x", {"Content-Range": "bytes 5-9/12"})
+    with pytest.raises(Refused) as asked:
+        google.raw("PUT", place, b"", {"Content-Range": "bytes */12"})
+    assert asked.value.http == 308
+    google.raw("PUT", place, b"abcdefghijkl", {"Content-Range": "bytes 0-11/12"})
+    assert (bucket.objects["parts"].content, bucket.objects["parts"].metadata) == (b"abcdefghijkl", {"mtime": "1.5"})
+    assert google.raw("GET", "/data/parts").headers["x-goog-meta-mtime"] == "1.5"
+    assert google.call("GET", f"{JSON}/o/parts")["metadata"] == {"mtime": "1.5"}
+    begun = google.raw("POST", f"/upload{JSON}/o", b"{}", uploadType="resumable", name="odd")
+    with refused(400, "badRequest", "multiple of 262144"):
+        google.raw("PUT", begun.headers["Location"].removeprefix(google.url), b"odd", {"Content-Range": "bytes 0-2/5"})
+    with refused(400, "badRequest", "Unknown name"):
+        google.raw("POST", f"/upload{JSON}/o", b'{"meta": {}}', uploadType="resumable", name="odd")
+
+
+def test_what_was_replaced_meanwhile_is_not_read_as_if_it_was_not(google: Google, bucket: Any) -> None:
+    there = {"x-goog-if-generation-match": str(bucket.objects["b.bin"].generation)}
+    assert google.raw("GET", "/data/b.bin", headers=there).read() == b"b.bin" * 3
+    bucket.put("b.bin", b"new", NOON)
+    with pytest.raises(Refused, match="PreconditionFailed"):
+        google.raw("GET", "/data/b.bin", headers=there)
 
 
 def test_what_is_there_is_not_written_over_when_that_was_asked(google: Google, bucket: Any) -> None:
@@ -91,6 +127,103 @@ def test_a_bucket_has_a_policy(gcp: GcpCloud, google: Google, bucket: Any) -> No
     assert google.call("GET", url)["permissions"] == ["storage.objects.get"]
     with refused(403, "forbidden", "storage.objects.create"):
         google.raw("POST", f"/upload{JSON}/o", b"", uploadType="media", name="new")
+
+
+@pytest.fixture
+def robot(gcp: GcpCloud, google: Google) -> Google:
+    """Call as a machine whose service account may do what a test lets it."""
+    email = gcp.make_service_account("cloudtrain-robot").email
+    scope = "https://www.googleapis.com/auth/devstorage.read_write"
+    google.insert(serviceAccounts=[{"email": email, "scopes": [scope]}], labels=LABELS)
+    return Google(gcp.url, gcp.project, token=f"machine-{email}")
+
+
+def let_in(google: Google, robot: Google, **binding: Any) -> None:
+    right = {"role": "roles/storage.objectUser", "members": [f"serviceAccount:{robot.token.removeprefix('machine-')}"]}
+    google.call("PUT", f"{JSON}/iam", {"version": 3, "bindings": [right | binding]})
+
+
+def put(by: Google, name: str, content: bytes = b"x") -> None:
+    by.raw("POST", f"/upload{JSON}/o", content, uploadType="media", name=name)
+
+
+def test_a_machine_may_do_what_the_policy_of_the_bucket_says(google: Google, robot: Google, bucket: Any) -> None:
+    for path in (f"{JSON}/o?prefix=a/", f"{JSON}/o/b.bin", "/data/a/1.bin"):
+        with pytest.raises(Refused, match=r"does not have storage\.objects\."):
+            robot.raw("GET", path)
+    let_in(google, robot, condition=FOLDER)
+    assert [one["name"] for one in robot.call("GET", f"{JSON}/o", prefix="a/")["items"]] == ["a/1.bin", "a/2.bin"]
+    assert robot.raw("GET", "/data/a/1.bin").read() == b"a/1.bin" * 3
+    put(robot, "a/new")
+    put(robot, "a/1.bin")
+    for path in (f"{JSON}/o", f"{JSON}/o?prefix=b", f"{JSON}/o?prefix=a", "/data/b.bin", f"{JSON}/o/b.bin"):
+        with pytest.raises(Refused, match=r"storage\.objects\."):
+            robot.raw("GET", path)
+    with refused(403, "forbidden", "objects.create"):
+        put(robot, "b.new")
+    let_in(google, robot)
+    assert robot.raw("GET", "/data/b.bin").read() == b"b.bin" * 3
+
+
+def test_what_a_role_does_not_hold_is_refused(google: Google, robot: Google, bucket: Any) -> None:
+    let_in(google, robot, role="roles/storage.objectViewer")
+    assert robot.raw("GET", "/data/b.bin").read() == b"b.bin" * 3
+    with refused(403, "forbidden", "objects.create"):
+        put(robot, "b.new")
+    let_in(google, robot, role="roles/storage.objectCreator")
+    put(robot, "b.new")
+    with refused(403, "forbidden", "objects.delete"):  # which replacing is
+        put(robot, "b.new")
+
+
+def test_a_machine_reaches_nothing_but_storage_and_nothing_without_its_account(
+    gcp: GcpCloud, google: Google, robot: Google, bucket: Any
+) -> None:
+    let_in(google, robot)
+    with pytest.raises(Refused, match="insufficient authentication scopes"):
+        robot.compute("GET", "zones")
+    gcp.machines()[0].body["serviceAccounts"][0]["scopes"] = ["https://www.googleapis.com/auth/devstorage.read_only"]
+    assert robot.raw("GET", "/data/b.bin").read() == b"b.bin" * 3
+    with pytest.raises(Refused, match="insufficient authentication scopes"):
+        put(robot, "b.new")
+    email = robot.token.removeprefix("machine-")
+    google.call("DELETE", f"/v1/projects/{gcp.project}/serviceAccounts/{email}")
+    with pytest.raises(Refused) as caught:
+        robot.raw("GET", "/data/b.bin")
+    assert caught.value.http == 401
+    [binding] = google.call("GET", f"{JSON}/iam")["bindings"]
+    assert binding["members"][0].startswith(f"deleted:serviceAccount:{email}?uid=")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"version": 1}, "version 3"),
+        ({"etag": "b2xk"}, "pre-conditions"),
+        ({"members": ["serviceAccount:nobody@cloudtrain-playground.iam.gserviceaccount.com"]}, "does not exist"),
+        ({"condition": {"title": "x", "expression": "true"}}, "does not know"),
+        ({"condition": {"title": "", "expression": FOLDER["expression"]}}, "title"),
+        ({"uniform": False}, "Uniform bucket-level access"),
+    ],
+)
+def test_a_policy_that_google_does_not_take(google: Google, bucket: Any, changes: dict[str, Any], why: str) -> None:
+    given = dict(changes)
+    bucket.is_uniform = given.pop("uniform", True)
+    whole = {"version": given.pop("version", 3), "etag": given.pop("etag", "")}
+    right = {"role": "roles/storage.objectUser", "members": ["user:a@example.com"], "condition": FOLDER, **given}
+    with pytest.raises(Refused, match=why):
+        google.call("PUT", f"{JSON}/iam", {**whole, "bindings": [right]})
+    assert bucket.bindings == []
+
+
+def test_an_older_form_of_a_policy_hides_its_conditions(google: Google, bucket: Any) -> None:
+    right = {"role": "roles/storage.objectUser", "members": ["user:a@example.com"], "condition": FOLDER}
+    written = google.call("PUT", f"{JSON}/iam", {"version": 3, "bindings": [right]})
+    assert (written["version"], written["bindings"]) == (3, [right])
+    older = google.call("GET", f"{JSON}/iam")
+    assert (older["version"], older["bindings"][0].get("condition")) == (1, None)
+    newer = google.call("GET", f"{JSON}/iam", optionsRequestedPolicyVersion="3")
+    assert (newer["bindings"], newer["etag"]) == ([right], written["etag"])
 
 
 def signed(gcp: GcpCloud, path: str, verb: str = "GET", lifetime_s: int = 600, made: str = "20261121T120000Z") -> str:

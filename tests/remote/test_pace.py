@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cloudtrain.remote.pace import MOST_STREAMS, Pace, Seen
+from cloudtrain.remote.pace import MOST_STREAMS, Pace, Seen, standing_by
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -25,6 +25,8 @@ def streams_over(
         wanted = pace.wanted(Seen(now, int(done), max(0, total - int(done)), streams, rtt_s, busy_s, cores))
         if wanted > streams + len(coming):
             coming.append((now + 20 * (rtt_s or 0) + 0.1, wanted))
+        if wanted < streams:
+            streams, coming = wanted, []
         streams = max([streams, *(count for ready, count in coming if ready <= now)])
         coming = [(ready, count) for ready, count in coming if ready > now]
         seen.append(streams)
@@ -45,9 +47,37 @@ def test_a_very_long_one_gets_the_most() -> None:
     assert streams_over(GIB, line(1000, 0.1), 0.1)[-1] == MOST_STREAMS
 
 
-@pytest.mark.parametrize(("mbit", "rtt_s"), [(200, 0.04), (50, 0.1), (1000, 0.001), (10_000, 0.0002)])
-def test_one_stream_that_fills_the_line_stays_alone(mbit: float, rtt_s: float) -> None:
+@pytest.mark.parametrize(("mbit", "rtt_s"), [(1000, 0.001), (10_000, 0.0002)])
+def test_one_stream_that_fills_a_short_line_stays_alone(mbit: float, rtt_s: float) -> None:
     assert set(streams_over(GIB, line(mbit, rtt_s), rtt_s)) == {1}
+
+
+@pytest.mark.parametrize(("mbit", "rtt_s"), [(200, 0.04), (50, 0.1)])
+def test_more_are_tried_on_a_line_that_takes_long_and_sent_home_when_they_bring_nothing(mbit: float, rtt_s: float) -> None:
+    seen = streams_over(GIB, line(mbit, rtt_s), rtt_s)
+    assert seen[-1] == 1
+    assert 0 < sum(streams > 1 for streams in seen) < 0.08 * len(seen)
+
+
+def test_a_line_that_loses_packets_from_the_first_moment_on_gets_more() -> None:
+    assert streams_over(48 * MIB, lambda streams, now: streams * 1.6e6, 0.04)[-1] == MOST_STREAMS
+
+
+def test_logins_are_begun_early_where_more_streams_may_be_called() -> None:
+    assert standing_by(GIB, None) == 1
+    assert standing_by(GIB, 0.001) == 1
+    assert standing_by(16 * MIB, 0.04) == 1
+    assert standing_by(GIB, 0.04) == 4
+    assert standing_by(256 * MIB, 0.1) == MOST_STREAMS
+
+
+def test_a_rate_that_sinks_because_less_is_sent_is_no_loss() -> None:
+    pace, done = Pace(), 0.0
+    for tick in range(100):
+        turn = int(tick >= 50)
+        done += 0.1 * (9e6 if turn else 20e6)
+        left = 40 * MIB if tick < 25 else 30 * MIB  # too little for a trial
+        assert pace.wanted(Seen(tick * 0.1, int(done), left, 1, 0.04, turn=turn)) == 1
 
 
 def test_little_never_gets_more() -> None:
@@ -69,7 +99,9 @@ def test_more_that_brought_nothing_are_the_last() -> None:
     def throttled(streams: int, now: float) -> float:
         return 24e6 if now < 1.5 else 10e6
 
-    assert max(streams_over(GIB, throttled, 0.04)) == 4
+    seen = streams_over(GIB, throttled, 0.04)
+    assert max(seen) == 4
+    assert seen[-1] == 1
 
 
 def test_a_busy_machine_gets_as_many_as_it_has_cores() -> None:

@@ -7,7 +7,14 @@ import pytest
 
 from cloudtrain import workflow
 from cloudtrain.journey import Journey
-from cloudtrain.model.errors import ExitCode, HostUnreachableError, ProviderUnavailableError, RunFailedError, SetupError
+from cloudtrain.model.errors import (
+    ExitCode,
+    HostUnreachableError,
+    ProviderUnavailableError,
+    RunFailedError,
+    SetupError,
+    ShutdownError,
+)
 from cloudtrain.model.event import Event, LogChunk, Note, Progress
 from cloudtrain.model.instance import Endpoint, Instance, InstanceRef
 from cloudtrain.model.run import Outcome, RunPhase
@@ -293,3 +300,33 @@ def test_a_cloud_that_is_silent_for_a_moment_does_not_hide_why_the_run_failed(
         workflow.train(copying_job(world), MACHINE, world.tools)
     assert silent == []
     assert nothing_bills(world)
+
+
+def test_results_come_home_over_as_many_lines_as_it_takes_and_each_of_them_once(world: World) -> None:
+    job = world.job("mkdir -p a b; seq 1 2000 > a/n; seq 1 3000 > b/n", outputs=("a", "b"))
+    lines: list[int] = []
+
+    def cut_every_line_but_the_last(line: MemoryRemote) -> None:
+        lines.append(len(lines))
+        if len(lines) == 2:
+            line.fail_next("read", cut())  # the outputs are here, the log is not
+        elif len(lines) < 6:
+            line.fail_next("pull", cut())
+
+    world.on_line.append(cut_every_line_but_the_last)
+    run = workflow.train(job, MACHINE, world.tools)
+    assert run.outcome is Outcome.SUCCEEDED
+    assert len(lines) > 2
+    assert "The line broke while collecting" in world.notes
+    assert (run.folder / "b" / "n").read_text().split()[-1] == "3000"
+    assert not list(run.folder.glob("*.1"))  # none came twice
+    assert nothing_bills(world)
+
+
+def test_results_that_never_come_home_are_given_up_after_ten_minutes(world: World) -> None:
+    world.on_line.append(lambda line: line.fail_next("pull", cut()))
+    began = world.clock.monotonic()
+    with pytest.raises(ShutdownError, match="may bill"):
+        workflow.train(copying_job(world), MACHINE, world.tools)
+    assert 540 < world.clock.monotonic() - began < 700
+    assert 10 < world.notes.count("Trying again") < 60

@@ -5,6 +5,7 @@ from ...config.machine import load_machine
 from ...wiring import open_tools
 from ..names import machine_meant
 from ..options import Config, Json
+from ..plain_lines import PlainLines
 from ..render import answer, document
 from ..show import show_instance, show_outlook, show_plan
 
@@ -19,7 +20,7 @@ def get(name: Config = None, as_json: Json = False) -> None:
 
     Spends nothing. The name is remembered: ip, ssh, stop and terminate without a name mean this machine from now on.
     """
-    with open_tools() as tools:
+    with open_tools(PlainLines().tell) as tools:
         view = machines.get(load_machine(machine_meant(name, tools.ledger)), tools)
         now = tools.clock.now()
     if as_json:

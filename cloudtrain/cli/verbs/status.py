@@ -9,6 +9,7 @@ from ...model.errors import ExitCode
 from ...model.instance import InstanceState
 from ...wiring import open_tools
 from ..options import Json, RunFilter
+from ..plain_lines import PlainLines
 from ..render import document
 from ..show import show_status
 
@@ -25,7 +26,7 @@ def status(run: RunFilter = None, as_json: Json = False) -> None:
     RUN, only that run is listed. The exit code is 70 when the state of a machine that this computer knows of could not be
     learned.
     """
-    with open_tools() as tools:
+    with open_tools(PlainLines().tell) as tools:
         found = overview.status(tools)
         if run is not None:
             found = replace(found, runs=(tools.ledger.run(run),))

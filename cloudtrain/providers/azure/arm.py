@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from ...model.clock import Clock
 from ...model.errors import ProviderUnavailableError
 from ..base import ProviderSettings
+from ..cloud_time import CloudTime
 from .endpoints import Endpoints, find_endpoints
 from .login import find_subscription, make_credential
 from .operation import Operation, started
@@ -150,6 +151,11 @@ class Arm:
         if not url.startswith(f"{self.endpoints.manager}/"):
             raise ProviderUnavailableError(f"{act}: Azure names an address that is not its own: {url}")
 
+    @property
+    def time(self) -> CloudTime:
+        """Return what Azure's replies say of this computer's clock."""
+        return self._pipeline().time
+
     def now(self) -> datetime:
         """Return the time of day."""
         return self._settings.clock.now()
@@ -170,8 +176,11 @@ class Arm:
     def _register(self, pipeline: Pipeline, namespace: str) -> bool:
         """Register a resource provider with the subscription, which costs nothing, and wait for it; say whether it is."""
         act, path = f"{namespace}/register/action", self.below(f"providers/{namespace}")
+        told = f"This subscription has not used {namespace} before"
         answer = pipeline.sent(act, "POST", self._url(f"{path}/register", RESOURCES, NOTHING), None)
         give_up_at = self.clock.monotonic() + REGISTERING_S
+        if answer.status < 300:
+            self._settings.say(f"{told}: it is being registered, once and for nothing; that takes a minute or two …")
         while answer.status < 300 and answer.content.get("registrationState") != "Registered":
             if self.clock.monotonic() >= give_up_at:
                 return False

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from ... import __version__
 from ...model.clock import Clock
 from ...model.errors import CredentialsError, ProviderError, ProviderUnavailableError
-from .login import LOGIN
+from .login import login_hint, refusal_of
 from .signing import SERVICE_VERSION, DelegationKey, service_time
 from .translate import refused
 
@@ -123,7 +123,8 @@ class Blobs:
         try:
             token = self._credential.get_token(SCOPE).token
         except AzureError as error:
-            raise CredentialsError(f"Azure gave no access token for Blob Storage: {error}", f"Log in: {LOGIN}") from error
+            told = f"Azure gave no access token for Blob Storage: {refusal_of(error)}"
+            raise CredentialsError(told, login_hint()) from error
         return {
             "Authorization": f"Bearer {token}",
             "x-ms-version": SERVICE_VERSION,

@@ -66,12 +66,13 @@ class Asked:
     sizes: Future[dict[str, Size]]
     prices: Future[Prices] | None
 
-    def offers(self, machine: MachineSpec, known: Known) -> list[Offer] | None:
-        """Return what the region has for a machine config; None when it did not say."""
-        try:
-            found = self.sizes.result()
-        except ProviderError:
-            return None  # `check` says why, and so would a launch
+    def offers(self, machine: MachineSpec, known: Known) -> list[Offer]:
+        """Return what the region has for a machine config.
+
+        Raises:
+            ProviderError: it did not say.
+        """
+        found = self.sizes.result()
         read = self._read()
         return [
             known.priced(size, machine.market, zone, read)
@@ -139,11 +140,23 @@ def _with_live(machine: MachineSpec, listed: Sequence[Offer], settings: Provider
     regions = wanted_regions(machine)
     with ThreadPoolExecutor(2 * len(regions)) as pool:
         asked = {region: _ask(arm, region, machine, known, pool) for region in regions}
-        answers = {region: each.offers(machine, known) for region, each in asked.items()}
-    live = [offer for found in answers.values() for offer in found or ()]
-    silent = {region for region, found in answers.items() if found is None}
-    answered = set(regions) - silent
+    live, silent = list[Offer](), dict[str, ProviderError]()
+    for region, each in asked.items():
+        try:
+            live += each.offers(machine, known)
+        except ProviderError as error:
+            silent[region] = error
+    _say_what_is_not_known(silent, settings)
+    answered = set(regions) - set(silent)
     return [*live, *(offer for offer in listed if not (offer.region in answered and _is_meant(offer, machine)))]
+
+
+def _say_what_is_not_known(silent: Mapping[str, ProviderError], settings: ProviderSettings) -> None:
+    """Say that a plan rests on the table where it seems to rest on Azure, and why; each reason once."""
+    hints = {error.message: error.hint for error in silent.values()}
+    for why, hint in hints.items():
+        where = " and ".join(region for region, error in silent.items() if error.message == why)
+        settings.say(f"What {where} has is taken from the dated table, since Azure does not say: {why}\n{hint}")
 
 
 def _ask(arm: Arm, region: str, machine: MachineSpec, known: Known, pool: ThreadPoolExecutor) -> Asked:

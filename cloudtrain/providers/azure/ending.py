@@ -4,6 +4,7 @@ from collections.abc import Set
 
 from ...model.errors import ProviderError
 from ...model.instance import InstanceRef
+from . import checkpoints, tags
 from .account import Account
 from .describe import is_ending
 from .machines import group_of
@@ -21,9 +22,12 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     group = group_of(ref.id, account)
     if group is None:
         _forget(ref.id, account)
-    elif not is_ending(group):
+        return
+    places = account.places(ref.id)
+    if not is_ending(group):
         note_ending(ref.id, account)
-        delete_group(account.places(ref.id), account)
+        delete_group(places, account)
+    checkpoints.take_back(tags.read(group), places, account)
 
 
 def finish_endings(there: Set[str], account: Account) -> set[str]:

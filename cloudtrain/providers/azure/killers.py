@@ -28,6 +28,7 @@ class Killers:
         guest_end: what the machine can do itself.
         failures: why what is missing is missing.
         is_daily_lost: the daily schedule could not be moved, and stands as it was.
+        is_daily_due_later: the deadline is too far away for it yet.
     """
 
     schedule: str = ""
@@ -35,13 +36,20 @@ class Killers:
     guest_end: GuestEnd = GuestEnd.NONE
     failures: tuple[ProviderError, ...] = ()
     is_daily_lost: bool = False
+    is_daily_due_later: bool = False
 
     @classmethod
     def noted(cls, known: tags.Tags) -> "Killers":
         """Return what a machine's tags say was armed for the deadline they name."""
         if not known.get(tags.DEADLINE):
             return cls()
-        return cls(known.get(tags.SCHEDULE, ""), bool(known.get(tags.DAILY)), tags.guest_end_of(known))
+        daily = known.get(tags.DAILY)
+        return cls(
+            known.get(tags.SCHEDULE, ""),
+            daily == tags.ON,
+            tags.guest_end_of(known),
+            is_daily_due_later=daily == tags.LATER,
+        )
 
     @property
     def is_armed(self) -> bool:
@@ -50,7 +58,8 @@ class Killers:
 
     def as_tags(self) -> tags.Tags:
         """Return what is written of them."""
-        return tags.of_killers(self.schedule, self.guest_end, is_daily=self.is_daily)
+        daily = tags.ON if self.is_daily else tags.LATER if self.is_daily_due_later else ""
+        return tags.of_killers(self.schedule, self.guest_end, daily)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +87,14 @@ def arm(places: Places, region: str, deadline: datetime, own: Own, account: Acco
         is_given = has.guest_end is not GuestEnd.NONE
         given = _of(True) if is_given else pool.submit(_given, places, own, account)
     failures = tuple(error for error in (_failure(once), _failure(daily), _failure(given)) if error is not None)
+    is_daily_lost = _failure(daily) is not None
     return Killers(
         once.result() if _failure(once) is None else "",
-        _failure(daily) is None and daily.result(),
+        not is_daily_lost and daily.result(),
         own.end if _failure(given) is None and given.result() else GuestEnd.NONE,
         failures,
-        is_daily_lost=_failure(daily) is not None,
+        is_daily_lost,
+        is_daily_due_later=not is_daily_lost and not daily.result(),
     )
 
 

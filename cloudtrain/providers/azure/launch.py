@@ -9,22 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from ...model.errors import NoCapacityError, ProviderError
+from ...model.errors import CloudtrainError, NoCapacityError, ProviderError
 from ...model.instance import Instance, LaunchOrder
 from ...model.lease import GuestEnd
 from ..caller import allowed_from
-from . import killers, tags
+from . import checkpoints, killers, tags
 from .account import Account
 from .describe import failure_of, is_ending
 from .ending import delete_group
 from .image import find_image
 from .killers import Killers
+from .leasing import say_what_is_missing
 from .machines import Found, group_of, within, write_tags
 from .names import Places, name_of
 from .network import make_network, subnet_of
 from .notebook import forget_operation, note_operation, noted_operation
 from .operation import Operation
-from .role import find_role
+from .role import GIVE, find_role
 from .translate import failed, is_unanswered
 from .versions import COMPUTE, RESOURCES
 from .virtual_machine import Ready, disk_gb, request
@@ -34,7 +35,6 @@ _MAKE = "Microsoft.Compute/virtualMachines/write"
 
 def launch(order: LaunchOrder, account: Account) -> Instance:
     """Make the order's machine, or return the one it made. See `Provider.launch`."""
-    _refuse_checkpoints(order)
     subnet_of(order.machine)
     places = account.places(name_of(order.token))
     ready, group = _looked_up(order, places, account)
@@ -45,28 +45,21 @@ def launch(order: LaunchOrder, account: Account) -> Instance:
         # What this call began goes also where no answer came: a machine that was made all the same lies in the group. One
         # that was there before is not ended because a line broke.
         if begun is None or not is_unanswered(error):
-            _undo(places, account)
+            _undo(ready, places, account)
         raise
     forget_operation(places.name, account)
     return found.shown(account)
 
 
-def _refuse_checkpoints(order: LaunchOrder) -> None:
-    if order.checkpoints:
-        raise ProviderError(
-            f"Machines of Azure cannot write checkpoints into {order.checkpoints} yet",
-            "Leave `checkpoints` out: results travel here while the job runs.",
-        )
-
-
 def _looked_up(order: LaunchOrder, places: Places, account: Account) -> tuple[Ready, Mapping[str, Any] | None]:
     """Ask for everything at once. Nothing is made but the keys here, which go again when something is missing."""
     had_keys = account.keys.keys_of(places.name) is not None
-    with ThreadPoolExecutor(5) as pool:
+    with ThreadPoolExecutor(6) as pool:
         existing = pool.submit(group_of, places.name, account)
         image = pool.submit(find_image, order.machine, order.offer, account.arm)
         allowed = pool.submit(allowed_from, order.machine)
         role = pool.submit(find_role, account)
+        container = pool.submit(checkpoints.find_container, order, account)
         keys = pool.submit(account.keys.made_for, places.name, account.now())
         try:
             group = existing.result()
@@ -74,8 +67,10 @@ def _looked_up(order: LaunchOrder, places: Places, account: Account) -> tuple[Re
                 raise NoCapacityError(
                     f"The machine this order made ({places.name}) is being deleted; an order makes one machine"
                 )
-            return Ready(image.result(), allowed.result(), keys.result(), role.result()), group
-        except ProviderError:
+            ready = Ready(image.result(), allowed.result(), keys.result(), role.result(), container.result())
+            account.arm.time.must_agree()
+            return ready, group
+        except CloudtrainError:
             if not had_keys and keys.exception() is None:
                 account.keys.forget(places.name)
             raise
@@ -93,13 +88,14 @@ def _taken_up(order: LaunchOrder, ready: Ready, found: Found, account: Account) 
         raise failed(_MAKE, found.places.machine, failure)
     operation = noted_operation(found.id, account)
     if operation is None and was_armed:
+        checkpoints.give(order, found, ready.container, account)
         return found
     return _finished(order, ready, operation, found, account)
 
 
 def _made(order: LaunchOrder, ready: Ready, places: Places, account: Account) -> Found:
     size = disk_gb(order.disk_gb, ready.image)
-    known = tags.of_order(order, ready.keys.issued_at, ready.user(order), size)
+    known = {**tags.of_order(order, ready.keys.issued_at, ready.user(order), size), **checkpoints.as_tags(ready.container)}
     act, body = "Microsoft.Resources/subscriptions/resourceGroups/write", {"location": order.offer.region, "tags": dict(known)}
     group = account.arm.call(act, "PUT", places.group, api=RESOURCES, body=body)
     make_network(order, ready.allowed, places, account)
@@ -111,10 +107,14 @@ def _made(order: LaunchOrder, ready: Ready, places: Places, account: Account) ->
 def _finished(order: LaunchOrder, ready: Ready, operation: Operation | None, begun: Found, account: Account) -> Found:
     """Arm what ends the machine while Azure makes it, and once more what could not be armed yet; return it when it is made.
 
+    Its right to its checkpoints takes minutes to count, so it is given as soon as its identity is known.
+
     Raises:
         ProviderError: Azure could not make it, or nothing would end it.
     """
     early, _ = _armed(order, ready, begun, account)
+    if early.principal:
+        checkpoints.give(order, early, ready.container, account)
     if operation is not None:
         operation.wait()
     made = within(early.group, account)
@@ -123,7 +123,15 @@ def _finished(order: LaunchOrder, ready: Ready, operation: Operation | None, beg
     found, armed = _armed(order, ready, made, account)
     if not armed.is_armed:
         raise killers.unarmed(found.id, armed)
-    if found.principal and armed.guest_end is GuestEnd.NONE:
+    say_what_is_missing(found.name, armed, order.lease.deadline, account)
+    if ready.role is not None and armed.guest_end is GuestEnd.NONE:
+        account.settings.say(
+            f"{found.name} was not given the right to end itself (this login lacks {GIVE}): Azure alone keeps its deadline, "
+            "and nothing on the machine ends it sooner when it is idle."
+        )
+    if not early.principal:
+        checkpoints.give(order, found, ready.container, account)
+    if found.principal and armed.guest_end is GuestEnd.NONE and not ready.container:
         return _without_identity(found, account)
     return found
 
@@ -144,9 +152,10 @@ def _without_identity(found: Found, account: Account) -> Found:
     return within(found.group, account)
 
 
-def _undo(places: Places, account: Account) -> None:
-    """Delete the group of a launch that failed, and with it whatever it had come to."""
+def _undo(ready: Ready, places: Places, account: Account) -> None:
+    """Delete the group of a launch that failed, and with it whatever it had come to; take back its machine's right."""
     with suppress(ProviderError):  # what stays bears our tags, and is found as a machine or a leftover
         delete_group(places, account)
+        checkpoints.take_back(checkpoints.as_tags(ready.container), places, account)
         forget_operation(places.name, account)
         account.keys.forget(places.name)

@@ -1,16 +1,17 @@
-"""What is ours, is no machine and belongs to none that lives: groups whose machine is gone, and keys."""
+"""What is ours, is no machine and belongs to none that lives: groups whose machine is gone, rights to checkpoints, keys."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...model.errors import ProviderError
 from ...model.instance import Leftover
 from ...model.money import HOURS_PER_MONTH
 from ..written import read_moment
-from . import tags
+from . import checkpoints, tags
 from .account import NAME, Account
+from .checkpoints import Right
 from .describe import is_ending
 from .ending import delete_group, finish_endings
 from .machines import Found, all_of_ours, group_of
@@ -18,16 +19,20 @@ from .names import is_name
 from .retail_prices import PUBLIC_IPV4_USD_PER_HOUR, disk_usd_per_month
 from .versions import DISKS, NETWORK
 
-GROUP, KEYS = "group", "keys"
-"""A group is everything that was made for one machine, by the machine's name."""
+GROUP, ROLE, KEYS = "group", "role", "keys"
+"""A group is everything that was made for one machine, by the machine's name; a role is what let it reach its checkpoints."""
 
 YOUNG = timedelta(minutes=10)
 """What is younger than this may belong to a machine that is just being made."""
 
 
 def leftovers(account: Account) -> Sequence[Leftover]:
-    """Return groups without a machine, and the keys here that nothing needs. See `Provider.leftovers`."""
+    """Return groups without a machine, rights whose machine is gone, and keys here that nothing needs.
+
+    See `Provider.leftovers`.
+    """
     keys = account.keys.made_before(account.now() - YOUNG)
+    rights = checkpoints.given(account)  # before the machines: one that is launched meanwhile is then seen to live
     found = all_of_ours(account)
     there = {each.id for each in found}
     ended = finish_endings(there, account)
@@ -35,6 +40,7 @@ def leftovers(account: Account) -> Sequence[Leftover]:
     spent = keys - there - ended  # the keys of a group that is left go with it
     return [
         *(_leftover(each, account) for each in left),
+        *(_right(each) for each in rights if each.machine not in there and _is_old(each.made, account)),
         *(Leftover(NAME, KEYS, name, token=name) for name in sorted(spent)),
     ]
 
@@ -43,16 +49,28 @@ def remove(leftover: Leftover, account: Account) -> None:
     """Remove one of them. See `Provider.remove`."""
     if leftover.provider != NAME:
         raise ProviderError(f"{leftover.id} is no leftover of Azure")
+    if leftover.kind == ROLE and checkpoints.is_right(leftover.id):
+        checkpoints.remove(leftover.id, account)
+        return
     if leftover.kind not in (GROUP, KEYS):
         raise ProviderError(f"{leftover.id} is a {leftover.kind}, which is nothing that a launch on Azure leaves")
-    if leftover.kind == GROUP and is_name(leftover.id) and group_of(leftover.id, account) is not None:
+    group = group_of(leftover.id, account) if leftover.kind == GROUP and is_name(leftover.id) else None
+    if group is not None:
         delete_group(account.places(leftover.id), account)
+        checkpoints.take_back(tags.read(group), account.places(leftover.id), account)
     account.keys.forget(leftover.id)
 
 
 def _is_settled(found: Found, account: Account) -> bool:
-    issued_at = read_moment(found.tags.get(tags.ISSUED, ""))
-    return issued_at is None or issued_at <= account.now() - YOUNG
+    return _is_old(read_moment(found.tags.get(tags.ISSUED, "")), account)
+
+
+def _is_old(made: datetime | None, account: Account) -> bool:
+    return made is None or made <= account.now() - YOUNG
+
+
+def _right(right: Right) -> Leftover:
+    return Leftover(NAME, ROLE, right.id, "", 0.0, right.owner, right.token)
 
 
 def _leftover(found: Found, account: Account) -> Leftover:

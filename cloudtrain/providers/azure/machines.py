@@ -124,9 +124,9 @@ def machine_at(places: Places, account: Account) -> Described | None:
     return _got(act, places.machine, COMPUTE, account, query)
 
 
-def everywhere(account: Account) -> Sequence[Instance]:
-    """Return all of ours in the contract's words: one call, and two for each machine."""
-    return tuple(found.shown(account) for found in all_of_ours(account) if found.machine is not None)
+def everywhere(account: Account) -> Sequence[Found]:
+    """Return every machine of ours: one call, and two for each machine."""
+    return tuple(found for found in all_of_ours(account) if found.machine is not None)
 
 
 def all_of_ours(account: Account) -> list[Found]:

@@ -33,6 +33,7 @@ def start(ref: InstanceRef, lease: Lease, account: Account) -> Instance:
         raise ProviderUnavailableError(f"{found.name} is still stopping", "Try again in a minute.")
     if found.state not in (InstanceState.STOPPED, InstanceState.POWERED_OFF):
         return leasing.move(found, lease, account).shown(account)
+    account.arm.time.must_agree()
     told = user_data(_keys(found, account), lease.deadline, account.now(), tags.guest_end_of(found.tags))
     with ThreadPoolExecutor(3) as pool:
         written = pool.submit(_changed, found, {"properties": {"userData": told}}, account)

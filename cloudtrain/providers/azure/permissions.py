@@ -67,6 +67,15 @@ FOR_SETUP = ("Microsoft.Authorization/roleDefinitions/write", *(f"{service}/regi
 FOR_IMAGES = ("Microsoft.Compute/galleries/images/read", "Microsoft.Compute/images/read")
 """What a machine config asks for beside them that names an image of one's own."""
 
+FOR_CHECKPOINTS = (
+    "Microsoft.Authorization/roleAssignments/delete",
+    "Microsoft.Authorization/roleAssignments/read",
+    "Microsoft.Authorization/roleAssignments/write",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/read",
+    "Microsoft.Storage/storageAccounts/read",
+)
+"""What a job asks for beside them whose outputs are copied to a container: its machine is given a right there, and loses it."""
+
 FOR_DATA = ("Microsoft.Storage/storageAccounts/read",)
 """What a job asks for beside them whose inputs lie in a storage account. Its blobs take a role of Azure's own, too."""
 

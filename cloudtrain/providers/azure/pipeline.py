@@ -8,8 +8,9 @@ from typing import Any
 from ... import __version__
 from ...model.clock import Clock
 from ...model.errors import CredentialsError, NotSetUpError, ProviderUnavailableError
+from ..cloud_time import CloudTime
 from .endpoints import Endpoints
-from .login import LOGIN
+from .login import login_hint, refusal_of
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
 TRIES = 5
@@ -54,6 +55,7 @@ class Pipeline:
             ARMChallengeAuthenticationPolicy(credential, endpoints.scope),
         ]
         self._client: Any = ARMPipelineClient(endpoints.manager, policies=policies, transport=transport)
+        self.time = CloudTime("Azure")
         self._first, self._is_logged_in = threading.Lock(), False
 
     def sent(self, act: str, method: str, url: str, body: Mapping[str, Any] | None) -> Answer:
@@ -77,9 +79,10 @@ class Pipeline:
         request = HttpRequest(method, url, headers={"Accept": "application/json"}, json=body)
         try:
             reply = self._client.send_request(request, retry_on_methods=METHODS)
+            self.time.heard(reply.headers.get("Date"))
             return _read(act, reply)
         except ClientAuthenticationError as error:
-            raise CredentialsError(f"Azure gave no access token: {_first_line(error)}", f"Log in: {LOGIN}") from error
+            raise CredentialsError(f"Azure gave no access token: {refusal_of(error)}", login_hint()) from error
         except AzureError as error:
             raise ProviderUnavailableError(
                 f"{act}: Azure did not answer: {_first_line(error)}", "Look at the network, then try again."

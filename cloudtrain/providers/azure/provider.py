@@ -44,12 +44,13 @@ class AzureProvider:
         return launch.launch(order, self._account)
 
     def get(self, ref: InstanceRef) -> Instance:
-        """Return the machine as it is now. Three calls, of which two at once."""
-        return machines.find(ref, self._account).shown(self._account)
+        """Return the machine as it is now. Three calls, of which two at once; a second line that has become due is armed."""
+        return leasing.look_after(machines.find(ref, self._account), self._account).shown(self._account)
 
     def list_owned(self) -> Sequence[Instance]:
-        """Return all that carries our tag, in every region of the subscription."""
-        return machines.everywhere(self._account)
+        """Return all that carries our tag, in every region of the subscription; second lines that have become due are armed."""
+        found = machines.everywhere(self._account)
+        return tuple(leasing.look_after(each, self._account).shown(self._account) for each in found)
 
     def leftovers(self) -> Sequence[Leftover]:
         """Return groups and keys of ours that belong to no machine that lives."""
@@ -95,12 +96,15 @@ class AzureProvider:
         """Say that Azure alone keeps the deadline, and what goes on costing after it."""
         return (
             "Azure keeps the machine's deadline and deallocates it then: its disk and address go on costing. "
-            "The machine does not keep it itself yet."
+            "The machine does not keep it itself yet. Nothing on it ends it sooner when it is idle."
         )
 
     def kept_with(self) -> str:
-        """Say that the machine does, too, and may go without leaving anything that costs."""
-        return "Machines rented from here on keep their deadline themselves, too, and can delete themselves at it."
+        """Say that the machine does, too, and may go without leaving anything that costs, and sooner when it is idle."""
+        return (
+            "Machines rented from here on keep their deadline themselves, too, can delete themselves at it, and end "
+            "themselves when they are idle."
+        )
 
     def prepare_account(self) -> str:
         """Make the role by which machines end themselves at their deadline; return its id."""

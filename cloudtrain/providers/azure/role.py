@@ -8,7 +8,7 @@ import json
 import uuid
 from typing import Any
 
-from ...model.errors import PermissionDeniedError, ProviderError
+from ...model.errors import NotSetUpError, PermissionDeniedError, ProviderError
 from .account import Account
 from .translate import code_of, is_absent
 from .versions import AUTHORIZATION, RESOURCES
@@ -19,6 +19,7 @@ ACTIONS = (
     "Microsoft.Compute/virtualMachines/deallocate/action",
     "Microsoft.Compute/virtualMachines/delete",
 )
+GIVE = "Microsoft.Authorization/roleAssignments/write"
 SERVICES = ("Microsoft.Compute", "Microsoft.Network", "Microsoft.ComputeSchedule", "Microsoft.DevTestLab")
 """The resource providers a subscription must know for us to rent there and for the cloud to keep a deadline."""
 
@@ -58,8 +59,7 @@ def give_role(machine: str, principal: str, role: str, account: Account) -> bool
     # Of a principal it is told the kind of, Azure does not ask whether it knows it yet.
     properties = {"roleDefinitionId": role, "principalId": principal, "principalType": "ServicePrincipal"}
     try:
-        act = "Microsoft.Authorization/roleAssignments/write"
-        account.arm.call(act, "PUT", path, api=AUTHORIZATION, body={"properties": properties})
+        account.arm.call(GIVE, "PUT", path, api=AUTHORIZATION, body={"properties": properties})
     except PermissionDeniedError:
         return False
     except ProviderError as error:
@@ -69,8 +69,12 @@ def give_role(machine: str, principal: str, role: str, account: Account) -> bool
 
 
 def is_set_up(account: Account) -> bool:
-    """Say whether a subscription was set up from this computer."""
-    return any((account.folder / "end-roles").glob("*"))
+    """Say whether the subscription in use was set up from this computer; asks nobody, and where there is none it was not."""
+    try:
+        subscription = account.arm.subscription.lower()
+    except NotSetUpError:
+        return False
+    return any(noted.name.lower() == subscription for noted in (account.folder / "end-roles").glob("*"))
 
 
 def preparation() -> str:

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from ...model.errors import PermissionDeniedError, ProviderError
+from ...model.errors import ConfigError, PermissionDeniedError, ProviderError
 from ...model.storage import Link, StoredData, StoredObject
 from ..base import ProviderSettings
 from .arm import Arm
 from .blobs import Blobs, Listed
 from .signing import LONGEST, link_query
-from .translate import code_of
+from .translate import code_of, is_absent
 
 SCHEME = "az://"
 STORAGE_API = "2024-01-01"
 
 LIST_ACCOUNTS = "Microsoft.Storage/storageAccounts/read"
+READ_CONTAINER = "Microsoft.Storage/storageAccounts/blobServices/containers/read"
 
 DATA_ROLE = "Storage Blob Data Reader"
 """The role that may list, read and sign. Not even an Owner may, without it."""
@@ -64,18 +65,38 @@ def address_of(url: str) -> Address:
     """Take an address apart.
 
     Raises:
-        ProviderError: it is none of Blob Storage's.
+        ConfigError: it is none of Blob Storage's.
     """
+    if "://" in url and not url.startswith(SCHEME):
+        raise ConfigError(
+            f"a machine of azure cannot reach {url}",
+            "Choose a machine of the cloud that keeps it, or copy it: az://my-account/my-container/data/",
+        )
     account, _, rest = url.removeprefix(SCHEME).partition("/")
     container, _, key = rest.partition("/")
-    if not url.startswith(SCHEME) or not account or not container:
-        raise ProviderError(f"{url} is no address in Blob Storage", "Write it like this: az://my-account/my-container/data/")
+    if not account or not container:
+        raise ConfigError(f"{url} is no address in Blob Storage", "Write it like this: az://my-account/my-container/data/")
     return Address(url, account, container, key)
 
 
 def region_of(url: str, _settings: ProviderSettings, arm: Arm) -> str:
     """Return the region of an address's storage account. See `ObjectStorage.region_of`."""
-    return _account(address_of(url), arm).region
+    return container_at(address_of(url), arm)[0].region
+
+
+def container_at(address: Address, arm: Arm) -> tuple[Account, str]:
+    """Return an address's storage account and the path of its container. Two calls; neither reads a blob.
+
+    Raises:
+        ProviderError: there is no such account or container, or it may not be looked at.
+    """
+    account = _account(address, arm)
+    path = f"{account.id}/blobServices/default/containers/{address.container}"
+    try:
+        arm.call(READ_CONTAINER, "GET", path, api=STORAGE_API)
+    except ProviderError as error:
+        raise (_no_container(address) if is_absent(error) else error) from error.__cause__
+    return account, path
 
 
 def stored(url: str, settings: ProviderSettings, arm: Arm) -> StoredData:
@@ -162,10 +183,7 @@ def _see_that_it_can_be_read(service: Blobs, address: Address, data: StoredData,
 def _worded(error: ProviderError, address: Address, account: Account, act: str) -> ProviderError:
     code = code_of(error)
     if code == "ContainerNotFound":
-        return ProviderError(
-            f"There is no container {address.container} in {address.account}: {address.url}",
-            f"Correct the address: az storage container list --auth-mode login --account-name {address.account}",
-        )
+        return _no_container(address)
     if code in _DENIED:
         return PermissionDeniedError(
             f"{address.url} may not be read: the login may not {act} blobs of {address.account}, which takes a role of its own",
@@ -177,3 +195,10 @@ def _worded(error: ProviderError, address: Address, account: Account, act: str) 
             "Bring them back first: az storage blob set-tier --tier Hot",
         )
     return error
+
+
+def _no_container(address: Address) -> ProviderError:
+    return ProviderError(
+        f"There is no container {address.container} in {address.account}: {address.url}",
+        f"Correct the address: az storage container list --auth-mode login --account-name {address.account}",
+    )

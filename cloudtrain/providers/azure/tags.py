@@ -22,7 +22,11 @@ NAME, TOKEN, OWNER, RUN = "cloudtrain:name", "cloudtrain:token", "cloudtrain:own
 DEADLINE, ISSUED, AT_DEADLINE = "cloudtrain:deadline", "cloudtrain:issued", "cloudtrain:at-deadline"
 PRICE, BESIDE, GPUS = "cloudtrain:usd-per-hour", "cloudtrain:beside-usd-per-hour", "cloudtrain:gpu-count"
 USER, DISK = "cloudtrain:user", "cloudtrain:disk-gb"
+CHECKPOINTS = "cloudtrain:checkpoints"
 SCHEDULE, DAILY, GUEST_END = "cloudtrain:schedule", "cloudtrain:daily-schedule", "cloudtrain:guest-end"
+
+ON, LATER = "1", "later"
+"""What DAILY says: armed, or that its deadline is too far away for it yet; "" where it could not be armed."""
 
 LONGEST = 256
 """The most characters Azure keeps of a value."""
@@ -59,9 +63,12 @@ def of_price(offer: Offer) -> Tags:
     return {PRICE: price, BESIDE: repr(offer.beside_usd_per_hour), GPUS: str(offer.gpu_count)}
 
 
-def of_killers(schedule: str, guest_end: GuestEnd, *, is_daily: bool) -> Tags:
-    """Return what keeps a deadline: the id of the cloud's one-shot schedule ("" for none), and what the machine can do."""
-    return {SCHEDULE: schedule, DAILY: "1" if is_daily else "", GUEST_END: guest_end.value}
+def of_killers(schedule: str, guest_end: GuestEnd, daily: str) -> Tags:
+    """Return what keeps a deadline: the id of the cloud's one-shot schedule ("" for none), and what the machine can do.
+
+    `daily` is ON, LATER or "".
+    """
+    return {SCHEDULE: schedule, DAILY: daily, GUEST_END: guest_end.value}
 
 
 def read(thing: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ...model.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
+from .login import login_hint
 
 
 class Retry(StrEnum):
@@ -42,8 +43,12 @@ _QUOTA = (
 )
 _PRICE = "Give the machine a larger --budget or less time, or buy it on demand: market: on-demand"
 _ON_DEMAND = "Buy it on demand: market: on-demand"
-_LOGIN = "Log in: az login. A clock that is off breaks logins too: compare it with `date -u`."
+_LOGIN = "{login}. A clock that is off breaks logins too: compare it with `date -u`."
 _SUBSCRIPTION = "Look at the subscription: az account list --output table; az account set --subscription NAME"
+_WHICH_SUBSCRIPTION = (
+    "It is the machine config's `subscription`, else AZURE_SUBSCRIPTION_ID, else what `az account set --subscription NAME` "
+    "chose. Those there are: az account list --output table"
+)
 _ROLE = "Let whoever administers the subscription allow it; the role cloudtrain needs is in docs/providers/azure.md"
 _REGISTER = "Once per subscription: az provider register --namespace {namespace}"
 _POLICY = "A policy of the organisation forbids it: az policy assignment list --output table"
@@ -66,7 +71,7 @@ LOCK = Meaning(PermissionDeniedError, Retry.NEVER, _LOCK)
 TERMS = Meaning(PermissionDeniedError, Retry.NEVER, _TERMS)
 SPOT_OFF = Meaning(PermissionDeniedError, Retry.NEVER, _ON_DEMAND)
 CREDENTIALS = Meaning(CredentialsError, Retry.NEVER, _LOGIN)
-WRONG_SUBSCRIPTION = Meaning(CredentialsError, Retry.NEVER, _SUBSCRIPTION)
+WRONG_SUBSCRIPTION = Meaning(CredentialsError, Retry.NEVER, _WHICH_SUBSCRIPTION)
 OURS = Meaning(ProviderError, Retry.NEVER, _OURS)
 HELD = Meaning(ProviderError, Retry.LATER, _LATER)
 BUSY = Meaning(ProviderUnavailableError, Retry.LATER, _LATER)
@@ -263,6 +268,7 @@ def _told(refusal: RefusedError) -> ProviderError:
     hint = meaning.advice.format(
         location=location.group(1) if location is not None else "LOCATION",
         namespace=namespace.group(1) if namespace is not None else "NAMESPACE",
+        login=login_hint(),
     )
     error = meaning.kind(message, hint)
     error.__cause__ = refusal

@@ -27,12 +27,14 @@ class Ready:
 
     Attributes:
         role: the id of the role by which machines end themselves, None where there is none.
+        container: the path of the container the machine is to read and write, "" for none.
     """
 
     image: Image
     allowed: tuple[Network, ...]
     keys: Keys
     role: str | None
+    container: str = ""
 
     def own(self, order: LaunchOrder, principal: str) -> Own:
         """Return how the order's machine may end itself, its identity being known."""
@@ -70,7 +72,7 @@ def request(order: LaunchOrder, ready: Ready, places: Places) -> dict[str, Any]:
         "userData": told,
         **_bought(order),
     }
-    identity = {"identity": {"type": "SystemAssigned"}} if ready.role is not None else {}
+    identity = {"identity": {"type": "SystemAssigned"}} if ready.role is not None or ready.container else {}
     zones = {"zones": [zone_number(offer.zone)]} if offer.zone else {}
     return {"location": offer.region, "tags": dict(tags.of_thing(order)), **zones, **identity, "properties": properties}
 

@@ -103,6 +103,17 @@ def find_project(login: Login | None) -> str:
     return str(login.content().get("project_id") or "")
 
 
+def project_source(login: Login | None) -> tuple[str, str]:
+    """Return what names the project that `find_project` finds, and what a person types to name another one."""
+    if os.environ.get("GOOGLE_CLOUD_PROJECT"):
+        return "GOOGLE_CLOUD_PROJECT in the environment", "export GOOGLE_CLOUD_PROJECT=PROJECT"
+    if os.environ.get("CLOUDSDK_CORE_PROJECT"):
+        return "CLOUDSDK_CORE_PROJECT in the environment", "export CLOUDSDK_CORE_PROJECT=PROJECT"
+    if gcloud.setting("core", "project"):
+        return "gcloud's configuration", "gcloud config set project PROJECT"
+    return f"the login in {login.source}" if login is not None else "nothing", "export GOOGLE_CLOUD_PROJECT=PROJECT"
+
+
 def _gcloud_account() -> list[Path]:
     """Return the login of gcloud's active account, which gcloud keeps as a file for older tools."""
     account = gcloud.setting("core", "account")

@@ -50,7 +50,7 @@ def shown(machine: Described, account: Account) -> Instance:
         token=note.get(notes.TOKEN, ""),
         owner=note.get(notes.OWNER, ""),
         instance_type=note.get(notes.TYPE) or last(machine.get("machineType", "")),
-        address=_address(machine),
+        address="" if state is InstanceState.STOPPED else _address(machine),
         endpoint=_endpoint(machine, note, account) if state is InstanceState.RUNNING else None,
         usd_per_hour=read_number(note.get(notes.PRICE, "")),
         beside_usd_per_hour=read_number(note.get(notes.BESIDE, "")) or 0.0,

@@ -1,10 +1,13 @@
 """Ending a machine and all that was made beside it."""
 
+from collections.abc import Sequence
+
 from ...model.errors import InstanceNotFoundError
 from ...model.instance import InstanceRef, InstanceState
 from ..acts import all_of
+from . import notes, service_account
 from .account import Account
-from .firewall import remove_rules
+from .firewall import Rule, remove_these, rules_of
 from .machines import find
 from .network import owner_of
 from .operations import asked
@@ -25,14 +28,23 @@ def terminate(ref: InstanceRef, account: Account) -> None:
 
 
 def remove_beside(name: str, account: Account) -> None:
-    """Remove what was made beside a machine that is gone: its firewall rules, and its keys here.
+    """Remove what was made beside a machine that is gone: its firewall rules, its service account, and its keys here.
 
     Raises:
         ProviderError: Google refused.
     """
 
-    def remove_all_rules() -> None:
-        remove_rules(name, account, owner_of(account.machine))
+    def remove_there() -> None:
+        project = owner_of(account.machine)
+        rules = rules_of(name, account, project)
+        if has_account(rules):
+            service_account.remove(service_account.id_of(name), account)
+        remove_these(rules, account, project)
 
-    # The keys first: without its rules nothing would tell a later look that they are left.
-    all_of(lambda: account.keys.forget(name), remove_all_rules)
+    # The keys first: without its rules nothing would tell a later look that they are left; nor of an account.
+    all_of(lambda: account.keys.forget(name), remove_there)
+
+
+def has_account(rules: Sequence[Rule]) -> bool:
+    """Say whether rules are those of a machine that has a service account of its own: they say so."""
+    return any(notes.ACCOUNT in notes.read(rule.get("description", "")) for rule in rules)

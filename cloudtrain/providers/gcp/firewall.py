@@ -74,7 +74,12 @@ def remove_rules(name: str, account: Account, project: str = "") -> set[str]:
     Raises:
         ProviderError: Google refused.
     """
-    found = {str(rule["name"]) for rule in rules_of(name, account, project)}
+    return remove_these(rules_of(name, account, project), account, project)
+
+
+def remove_these(rules: Sequence[Rule], account: Account, project: str = "") -> set[str]:
+    """Remove rules that were looked up. See `remove_rules`."""
+    found = {str(rule["name"]) for rule in rules}
     for rule in sorted(found):
         try:
             asked(account, "compute.firewalls.delete", "DELETE", f"{_rules_path(account, project)}/{rule}")
@@ -148,7 +153,8 @@ _LOOKS_AFTER_S = (0.0, 3.0, 6.0)
 
 
 def _thing(note: notes.Note) -> notes.Note:
-    return {key: note.get(key, "") for key in (notes.MACHINE, notes.TOKEN, notes.OWNER)}
+    own = {notes.ACCOUNT: note[notes.ACCOUNT]} if notes.ACCOUNT in note else {}
+    return {key: note.get(key, "") for key in (notes.MACHINE, notes.TOKEN, notes.OWNER)} | own
 
 
 def _made(rule: Rule, project: str, token: str, account: Account) -> Accepted:

@@ -11,7 +11,7 @@ from ..birth import at_deadline, user_data
 from ..caller import Network
 from ..keys import Keys
 from ..written import moment
-from . import notes
+from . import notes, service_account
 from .account import Account
 from .describe import AHEAD
 from .image import Image
@@ -62,6 +62,7 @@ def request(order: LaunchOrder, ready: Ready, zone: str, account: Account) -> di
         "networkInterfaces": [_interface(ready.place)],
         "metadata": {"items": notes.items(_metadata(order, ready, user, note))},
         "scheduling": scheduling(order),
+        **service_account.of_request(order, account),
         **({"guestAccelerators": [_accelerator(wanted.accelerator, wanted.count, place)]} if wanted.count else {}),
     }
 

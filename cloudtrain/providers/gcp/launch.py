@@ -3,7 +3,7 @@
 Google accepts a machine and says later, in the operation, that it has none: the operation is followed to its end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 from ...model.errors import InstanceNotFoundError, NoCapacityError, ProviderError, ProviderUnavailableError
 from ...model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
 from ...model.offer import Offer
-from ..caller import allowed_from
-from . import notes
+from ..caller import Network, allowed_from
+from . import notes, service_account
 from .account import NAME, Account
 from .describe import latest_of, region_of
 from .firewall import make_rules, remove_rules
@@ -20,22 +20,18 @@ from .image import find_image
 from .insert import NOTICE_ATTRIBUTE, Ready, request
 from .machines import Found, find, of_token
 from .market import machine_types
-from .network import find_place
+from .network import Place, find_place
 from .operations import Accepted, asked, until_done
 from .translate import code_of, is_unanswered, status_of
 
 
 def launch(order: LaunchOrder, account: Account) -> Instance:
     """Make the order's machine, or return the one it made. See `Provider.launch`."""
-    _refuse_checkpoints(order)
+    service_account.refuse_address(order)
     ready = _looked_up(order, account)
     if isinstance(ready, Found):
         return ready.shown(account)
-    try:
-        make_rules(order, ready.place, ready.allowed, account)
-    except ProviderError:
-        account.keys.forget(notes.name_of(order.token))
-        raise
+    make_beside(order, ready.place, ready.allowed, account)
     try:
         return _made_in_one_of(order, ready, account).shown(account)
     except ProviderError as error:
@@ -45,12 +41,25 @@ def launch(order: LaunchOrder, account: Account) -> Instance:
         raise
 
 
-def _refuse_checkpoints(order: LaunchOrder) -> None:
-    if order.checkpoints:
-        raise ProviderError(
-            f"Machines of Google Cloud cannot write checkpoints into {order.checkpoints} yet",
-            "Leave `checkpoints` out: results travel here while the job runs.",
-        )
+def make_beside(order: LaunchOrder, place: Place, allowed: Sequence[Network], account: Account) -> None:
+    """Make the order's firewall rules, and its service account where it asks for one. What was made is gone when one fails.
+
+    Raises:
+        ProviderError: Google refused.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        rules = pool.submit(make_rules, order, place, allowed, account)
+        own = pool.submit(service_account.make, order, account)
+    try:
+        own.result()
+        rules.result()
+    except ProviderError:
+        if rules.exception() is None:
+            _undo(order, place.project, account)
+        else:
+            service_account.undo(order, account)
+            account.keys.forget(notes.name_of(order.token))
+        raise
 
 
 def _looked_up(order: LaunchOrder, account: Account) -> Ready | Found:
@@ -68,7 +77,9 @@ def _looked_up(order: LaunchOrder, account: Account) -> Ready | Found:
             found = existing.result()
             if found is not None:
                 return _not_ended(found)
-            return Ready(image.result(), place.result(), allowed.result(), keys.result(), zones.result())
+            ready = Ready(image.result(), place.result(), allowed.result(), keys.result(), zones.result())
+            account.rest.time.must_agree()
+            return ready
         except ProviderError:
             if not had_keys and keys.exception() is None:
                 account.keys.forget(name)
@@ -101,8 +112,15 @@ def _made_in_one_of(order: LaunchOrder, ready: Ready, account: Account) -> Found
 
 
 def _made(order: LaunchOrder, ready: Ready, zone: str, account: Account) -> Found:
+    def once(again: str) -> Found:
+        return _made_once(order, ready, zone, account, again)
+
+    return service_account.until_known(once, account) if order.checkpoints else once("")
+
+
+def _made_once(order: LaunchOrder, ready: Ready, zone: str, account: Account, again: str) -> Found:
     ref = InstanceRef(NAME, notes.name_of(order.token), region_of(zone), zone)
-    accepted = _inserted(order, request(order, ready, zone, account), zone, account)
+    accepted = _inserted(order.token + again, request(order, ready, zone, account), zone, account)
     try:
         if accepted is not None:
             until_done(accepted, account)
@@ -115,9 +133,9 @@ def _made(order: LaunchOrder, ready: Ready, zone: str, account: Account) -> Foun
         raise
 
 
-def _inserted(order: LaunchOrder, wanted: Mapping[str, Any], zone: str, account: Account) -> Accepted | None:
+def _inserted(known_by: str, wanted: Mapping[str, Any], zone: str, account: Account) -> Accepted | None:
     """Ask for the machine; None when it is there already."""
-    path, known_by = account.below(f"zones/{zone}/instances"), order.token
+    path = account.below(f"zones/{zone}/instances")
     try:
         return asked(account, "compute.instances.insert", "POST", path, body=wanted, known_by=known_by)
     except ProviderError as error:
@@ -164,6 +182,7 @@ def _end(ref: InstanceRef, why: ProviderError, account: Account) -> None:
 def _undo(order: LaunchOrder, project: str, account: Account) -> None:
     """Remove what was made beside the machine."""
     name = notes.name_of(order.token)
+    service_account.undo(order, account)
     with suppress(ProviderError):  # what stays bears our note and is found as a leftover
         remove_rules(name, account, project)
         account.keys.forget(name)

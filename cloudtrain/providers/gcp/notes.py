@@ -27,6 +27,8 @@ MACHINE, TOKEN, OWNER, RUN = "name", "token", "owner", "run"
 DEADLINE, ISSUED, AT_DEADLINE = "deadline", "issued", "at-deadline"
 TYPE, PRICE, BESIDE, GPUS = "instance-type", "usd-per-hour", "beside-usd-per-hour", "gpu-count"
 USER, DISK = "user", "disk-gb"
+ACCOUNT = "service-account"
+"""In the note of what was made beside a machine that has an account of its own, and of the machine."""
 
 Note = Mapping[str, str]
 
@@ -56,7 +58,8 @@ def of_order(order: LaunchOrder, issued_at: datetime, user: str, disk_gb: int) -
 
 def of_thing(order: LaunchOrder) -> Note:
     """Return whose a thing is that is made beside a machine."""
-    return {MACHINE: order.machine.name, TOKEN: order.token, OWNER: order.owner}
+    own = {ACCOUNT: "own"} if order.checkpoints else {}
+    return {MACHINE: order.machine.name, TOKEN: order.token, OWNER: order.owner, **own}
 
 
 def of_lease(lease: Lease, issued_at: datetime) -> Note:

@@ -33,6 +33,7 @@ def start(ref: InstanceRef, lease: Lease, account: Account) -> Instance:
         raise ProviderUnavailableError(f"{found.name} is still stopping", "Try again in a minute.")
     if found.state is not InstanceState.STOPPED:
         return leasing.move(found, lease, account).shown(account)
+    account.rest.time.must_agree()
     keys = _keys(found, account)
     with ThreadPoolExecutor(2) as pool:
         opened = pool.submit(let_caller_in, found, account)

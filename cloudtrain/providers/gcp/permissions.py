@@ -73,6 +73,19 @@ NEEDED_FOR_DATA: Mapping[str, tuple[str, ...]] = {
 """What a job whose inputs lie in Cloud Storage calls beside them: on their bucket, and on the service account that signs."""
 
 
+NEEDED_FOR_CHECKPOINTS: Mapping[str, tuple[str, ...]] = {
+    # Whoever gives a machine an account must be allowed to lend it.
+    "iam.projects.serviceAccounts.create": ("iam.serviceAccounts.actAs", "iam.serviceAccounts.create"),
+    "iam.projects.serviceAccounts.delete": ("iam.serviceAccounts.delete",),
+    "iam.projects.serviceAccounts.get": ("iam.serviceAccounts.get",),
+    "iam.projects.serviceAccounts.list": ("iam.serviceAccounts.list",),
+    "storage.buckets.get": ("storage.buckets.get",),
+    "storage.buckets.getIamPolicy": ("storage.buckets.getIamPolicy",),
+    "storage.buckets.setIamPolicy": ("storage.buckets.setIamPolicy",),
+}
+"""What a job with `checkpoints` in Cloud Storage calls beside them: in the project, and on their bucket."""
+
+
 def of_methods(needed: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Return the permissions of some methods, each once, in order."""
     return tuple(sorted({permission for permissions in needed.values() for permission in permissions}))

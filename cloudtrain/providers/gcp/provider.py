@@ -11,7 +11,7 @@ from ...model.offer import Offer
 from ...model.spec import MachineSpec, Resources
 from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
-from . import catalog, check, ending, firewall, launch, leasing, leftovers, machines, outlook, pause, storage
+from . import catalog, check, ending, firewall, launch, leasing, leftovers, machines, outlook, pause, service_account, storage
 from .account import NAME, Account
 from .tpu_ending import keep_deadline, living_tpu, refuse_pause, terminate_tpu
 from .tpu_launch import launch_tpu
@@ -22,7 +22,7 @@ from .tpu_types import is_tpu_type
 class GcpProvider:
     """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Guarded` and a `PriceLister`.
 
-    It is an `ObjectStorage`, too.
+    It is an `ObjectStorage` and `Granting`, too.
     """
 
     name = NAME
@@ -118,6 +118,10 @@ class GcpProvider:
             firewall.open_to_caller(found.name, network, found.note, self._account)
             return
         firewall.let_caller_in(machines.living(ref, self._account), self._account)
+
+    def right_to(self, url: str) -> str:
+        """Say what a launch makes for a job's checkpoints."""
+        return service_account.told_of(url)
 
     def region_of(self, url: str) -> str:
         """Return the region of an address's bucket. One call."""

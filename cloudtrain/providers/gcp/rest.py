@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 from ... import __version__
-from ...model.errors import CredentialsError, NotSetUpError, ProviderError, ProviderUnavailableError
+from ...model.errors import CredentialsError, NotSetUpError, PermissionDeniedError, ProviderError, ProviderUnavailableError
 from ..base import ProviderSettings
+from ..cloud_time import CloudTime
 from . import credentials
 from .endpoints import Endpoints
-from .translate import is_passing, refused
+from .translate import is_passing, missing_project, refused
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
 WAITING_TIMEOUT_S = 150.0
@@ -31,12 +32,14 @@ class Rest:
     """Asks Google. Safe to use from several threads. google-auth and requests are imported when the first call is made."""
 
     def __init__(self, settings: ProviderSettings) -> None:
+        self.time = CloudTime("Google Cloud")
         self._clock = settings.clock
         self._endpoints = Endpoints(settings.machine.endpoint_url if settings.machine is not None else None)
         self._lock = threading.RLock()
         self._made_session: Any = None
         self._made_credentials: Any = None
         self._found_login: credentials.Login | None = None
+        self._config = settings.machine.name if settings.machine is not None else ""
         self._named_project = settings.machine.project if settings.machine is not None else ""
         self._found_project = ""
 
@@ -165,7 +168,24 @@ class Rest:
                 f"{method_id}: {url} answered with HTTP {reply.status_code} and nothing of Google's",
                 "Look at the network, then try again.",
             )
-        raise refused(method_id, path, reply.status_code, answer if isinstance(answer, dict) else {})
+        raise self._told(refused(method_id, path, reply.status_code, answer if isinstance(answer, dict) else {}))
+
+    def _told(self, error: ProviderError) -> ProviderError:
+        """Return a refusal; one that means the project of all we ask says where that is named."""
+        missing = missing_project(error)
+        if not missing or missing != self.project:
+            return error
+        if self._named_project:
+            source, line = f"`project:` of the machine config {self._config}", f"Correct `project:` in {self._config}"
+        else:
+            source, line = credentials.project_source(self.login)
+            line = f"Name another one: {line}"
+        told = PermissionDeniedError(
+            f"Google knows no project {missing}, or this login may not see it; {source} names it",
+            f"Look which there are: gcloud projects list\n{line}",
+        )
+        told.__cause__ = error.__cause__
+        return told
 
     def _sent(self, method_id: str, method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None) -> Any:
         session = self._session()
@@ -173,13 +193,15 @@ class Rest:
 
         timeout_s = WAITING_TIMEOUT_S if method_id.endswith(".wait") else READ_TIMEOUT_S
         try:
-            return session.request(
+            reply = session.request(
                 method, url, params=query, json=body, timeout=(CONNECT_TIMEOUT_S, timeout_s), allow_redirects=False
             )
         except RequestException as error:
             raise ProviderUnavailableError(
                 f"{method_id}: Google did not answer: {error}", "Look at the network, then try again."
             ) from error
+        self.time.heard(reply.headers.get("Date"))
+        return reply
 
     def _session(self) -> Any:
         with self._lock:

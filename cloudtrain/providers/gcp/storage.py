@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from ...model.errors import PermissionDeniedError, ProviderError
+from ...model.errors import ConfigError, PermissionDeniedError, ProviderError
 from ...model.storage import Link, StoredData, StoredObject
 from ..base import ProviderSettings
 from .endpoints import Endpoints
@@ -29,6 +29,7 @@ TWO_REGIONS = {
 }
 """Where a bucket of one of Google's fixed pairs of regions keeps its content."""
 
+_OTHER_CLOUDS = {"s3": "AWS", "az": "Azure"}
 _FIELDS = "items(name,size,md5Hash),nextPageToken"
 
 
@@ -59,11 +60,17 @@ def address_of(url: str) -> Address:
     """Take an address apart.
 
     Raises:
-        ProviderError: it is none of Cloud Storage's.
+        ConfigError: it is none of Cloud Storage's.
     """
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
-    if not url.startswith(SCHEME) or not bucket:
-        raise ProviderError(f"{url} is no address in Cloud Storage", "Write it like this: gs://my-bucket/data/")
+    if not url.startswith(SCHEME):
+        cloud = _OTHER_CLOUDS.get(url.partition("://")[0], "the cloud that keeps it")
+        raise ConfigError(
+            f"{url} is no address in Cloud Storage, and a machine of Google Cloud reaches no other storage",
+            f"Choose a machine on {cloud}, or copy it first and name that: gs://my-bucket/data/",
+        )
+    if not bucket:
+        raise ConfigError(f"{url} names no bucket", "Write it like this: gs://my-bucket/data/")
     return Address(url, bucket, key)
 
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from ...model.errors import InstanceNotFoundError, ProviderError
+from ...model.errors import ConfigError, InstanceNotFoundError, ProviderError
 from ...model.instance import InstanceRef, InstanceState, Leftover
 from ...model.lease import Lease
 from . import notes
@@ -83,17 +83,17 @@ def keep_deadline(ref: InstanceRef, lease: Lease, account: Account) -> None:
         )
 
 
-def refuse_pause(ref: InstanceRef, account: Account) -> ProviderError:
-    """Return why a machine is not stopped, started or changed.
+def refuse_pause(ref: InstanceRef, account: Account) -> ConfigError:
+    """Return why a machine is not stopped, started or changed: no trying again helps, so it is no failure of Google's.
 
     Raises:
         InstanceNotFoundError: there is no such machine.
     """
     found = living_tpu(ref, account)
     name = found.note.get(notes.MACHINE) or found.name
-    return ProviderError(
-        f"{name} is a TPU machine: it is not stopped and started again, and keeps its type",
-        f"End it: cloudtrain terminate {name}",
+    return ConfigError(
+        f"{name} is a TPU machine: it can be ended and not stopped, started again or given another type",
+        f"End it, disk included: cloudtrain terminate {name}",
     )
 
 

@@ -10,10 +10,10 @@ from ..acts import all_of
 from ..birth import at_deadline
 from ..caller import Network, allowed_from
 from ..keys import Keys
-from . import notes
+from . import notes, service_account
 from .account import NAME, Account
 from .ending import remove_beside
-from .firewall import make_rules
+from .launch import make_beside
 from .network import Place, find_place
 from .operations import request_id
 from .tpu_ending import delete_request
@@ -31,18 +31,15 @@ _OF_ITS_END = ("runDuration", "maxRunDuration", "max_run_duration", "FLEX_START"
 def launch_tpu(order: LaunchOrder, account: Account) -> Instance:
     """Make the order's machine, or return the one it made. See `Provider.launch`. Waits in the queue: 5 minutes at most."""
     _refuse_what_cannot_be(order)
+    service_account.refuse_address(order)
     ready = _looked_up(order, account)
     if isinstance(ready, FoundTpu):
         return ready.shown(account)
     place, allowed, keys = ready
     name = notes.name_of(order.token)
+    make_beside(order, place, allowed, account)
     try:
-        make_rules(order, place, allowed, account)
-    except ProviderError:
-        account.keys.forget(name)
-        raise
-    try:
-        _ask(order, request(order, keys, place, account), account)
+        _ask_until_known(order, request(order, keys, place, account), account)
         return _armed(_come(_ref(order), account), order).shown(account)
     except ProviderError as error:
         # Without an answer a machine may have been made: it and what is beside it stay until somebody has looked for it.
@@ -61,8 +58,6 @@ def _refuse_what_cannot_be(order: LaunchOrder) -> None:
     if kind is None:
         sizes = ", ".join(f"{prefix}-{chips}" for prefix, each in KINDS.items() for chips in each.sizes)
         raise ProviderError(f"{offer.instance_type} is no TPU that is one machine", f"Choose one of these: {sizes}")
-    if order.checkpoints:
-        raise ProviderError("TPU machines cannot write checkpoints into a bucket", "Leave `checkpoints` out of the job")
     if at_deadline(order) is OnFinish.STOP:
         raise ProviderError("A TPU machine is not stopped and kept: it can only be ended", "Use --on-finish terminate")
     if not ends_itself(offer.instance_type, offer.zone, offer.market) and not order.machine.attended:
@@ -93,7 +88,9 @@ def _looked_up(order: LaunchOrder, account: Account) -> tuple[Place, tuple[Netwo
             found = existing.result()
             if found is not None:
                 return _not_ended(find_tpu(_ref(order), account))
-            return place.result(), allowed.result(), keys
+            ready = place.result(), allowed.result(), keys
+            account.rest.time.must_agree()
+            return ready
         except ProviderError:
             if not had_keys:
                 account.keys.forget(name)
@@ -110,9 +107,19 @@ def _ref(order: LaunchOrder) -> InstanceRef:
     return InstanceRef(NAME, f"{PREFIX}{notes.name_of(order.token)}", order.offer.region, order.offer.zone)
 
 
-def _ask(order: LaunchOrder, wanted: dict[str, Any], account: Account) -> None:
+def _ask_until_known(order: LaunchOrder, wanted: dict[str, Any], account: Account) -> None:
+    def once(again: str) -> None:
+        _ask(order, wanted, account, again)
+
+    if order.checkpoints:
+        service_account.until_known(once, account)
+    else:
+        once("")
+
+
+def _ask(order: LaunchOrder, wanted: dict[str, Any], account: Account, again: str) -> None:
     path = account.below(f"locations/{order.offer.zone}/queuedResources")
-    query = {"queuedResourceId": notes.name_of(order.token), "requestId": request_id(order.token, CREATE, path)}
+    query = {"queuedResourceId": notes.name_of(order.token), "requestId": request_id(order.token + again, CREATE, path)}
     try:
         account.rest.call(CREATE, "POST", path, query=query, body=wanted)
     except ProviderError as error:

@@ -9,7 +9,7 @@ from ...model.spec import Market
 from .. import boot
 from ..keys import Keys
 from ..reach import DEFAULT_USER
-from . import notes
+from . import notes, service_account
 from .account import Account
 from .network import Place
 from .tpu_machines import ATTENDED
@@ -32,7 +32,8 @@ them."""
 def request(order: LaunchOrder, keys: Keys, place: Place, account: Account) -> dict[str, Any]:
     """Return what queuedResources.create is asked for."""
     name = notes.name_of(order.token)
-    spec = {"parent": account.below(f"locations/{order.offer.zone}"), "nodeId": name, "node": _node(order, keys, place)}
+    node = _node(order, keys, place, account)
+    spec = {"parent": account.below(f"locations/{order.offer.zone}"), "nodeId": name, "node": node}
     return {"tpu": {"nodeSpec": [spec]}, "queueingPolicy": {"validUntilDuration": f"{QUEUE_S:.0f}s"}, **_bought(order, account)}
 
 
@@ -57,7 +58,7 @@ def _bought(order: LaunchOrder, account: Account) -> dict[str, Any]:
     return {**how, "runDuration": {"maxRunDuration": f"{int(length.total_seconds())}s"}}
 
 
-def _node(order: LaunchOrder, keys: Keys, place: Place) -> dict[str, Any]:
+def _node(order: LaunchOrder, keys: Keys, place: Place, account: Account) -> dict[str, Any]:
     kind = kind_of(order.offer.instance_type)
     image, name = order.machine.image, notes.name_of(order.token)
     user = order.machine.ssh.user or DEFAULT_USER
@@ -74,10 +75,15 @@ def _node(order: LaunchOrder, keys: Keys, place: Place) -> dict[str, Any]:
             "subnetwork": place.subnetwork,
             "enableExternalIps": place.is_public,
         },
-        "serviceAccount": {"scope": [SCOPE]},
+        "serviceAccount": _service_account(order, account),
         "metadata": _metadata(order, keys, user, note),
         **({"bootDiskConfig": {"diskSizeGb": str(order.disk_gb)}} if order.disk_gb else {}),
     }
+
+
+def _service_account(order: LaunchOrder, account: Account) -> dict[str, Any]:
+    email = service_account.email_for(order, account)
+    return {"email": email, "scope": [service_account.SCOPE, SCOPE]} if email else {"scope": [SCOPE]}
 
 
 def _metadata(order: LaunchOrder, keys: Keys, user: str, note: notes.Note) -> dict[str, str]:

@@ -60,6 +60,7 @@ DENIED = Meaning(PermissionDeniedError, Retry.NEVER, _ROLE)
 DISABLED = Meaning(PermissionDeniedError, Retry.NEVER, _ENABLE)
 BILLING = Meaning(PermissionDeniedError, Retry.NEVER, _BILLING)
 PROJECT = Meaning(PermissionDeniedError, Retry.NEVER, _PROJECT)
+NO_PROJECT = Meaning(PermissionDeniedError, Retry.NEVER, "Look which there are: gcloud projects list")
 POLICY = Meaning(PermissionDeniedError, Retry.NEVER, _POLICY)
 CREDENTIALS = Meaning(CredentialsError, Retry.NEVER, _LOGIN)
 OURS = Meaning(ProviderError, Retry.NEVER, _OURS)
@@ -112,6 +113,7 @@ _WRONG_PLACE = re.compile(
 )
 _FORBIDDEN_BY_POLICY = re.compile(r"\bconstraints?/\S+|org(anization)? ?policy", re.IGNORECASE)
 _OF_QUOTA = re.compile(r"QuotaFailure|\bquota\b", re.IGNORECASE)
+_PROJECT_ABSENT = re.compile(r"\bprojects/([^/']+)' was not found")
 _DENIED = re.compile(r"Required '([\w.]+)' permission for '([^']+)'|Permission '([\w.]+)' denied on (?:resource )?'?([^' ]+)")
 _METRIC = re.compile(r"Quota '([\w-]+)'")
 _PLACE = re.compile(r"\b(?:zones|regions|locations)/([a-z0-9-]+)")
@@ -179,8 +181,13 @@ def status_of(error: BaseException) -> int:
 
 
 def is_absent(error: BaseException) -> bool:
-    """Say whether Google knows no such thing."""
-    return status_of(error) == 404
+    """Say whether Google knows no such thing. Where it knows no such project, nothing is known of the thing."""
+    return status_of(error) == 404 and not missing_project(error)
+
+
+def missing_project(error: BaseException) -> str:
+    """Return the name of the project that Google says it does not know; "" where it says something else."""
+    return _absent_project(error.__cause__)
 
 
 def is_unanswered(error: ProviderError) -> bool:
@@ -209,7 +216,14 @@ def meaning_of(refusal: RefusedError) -> Meaning:
     return _by_status(refusal.status)
 
 
+def _absent_project(cause: BaseException | None) -> str:
+    said = cause.said if isinstance(cause, RefusedError) and cause.status == 404 else ""
+    return next(iter(_PROJECT_ABSENT.findall(said)), "")
+
+
 def _by_its_words(refusal: RefusedError) -> Meaning | None:
+    if _absent_project(refusal):
+        return NO_PROJECT
     known = {MEANINGS[code] for code in refusal.codes if code in MEANINGS}
     if refusal.method_id in _LAUNCHING and (_AT_LAUNCH.intersection(refusal.codes) or _WRONG_PLACE.search(refusal.said)):
         return CAPACITY

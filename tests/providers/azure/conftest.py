@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from cloudtrain.model.instance import LaunchOrder
 from cloudtrain.model.lease import Lease
 from cloudtrain.model.offer import Offer
 from cloudtrain.model.spec import MachineSpec, SshSettings
 from cloudtrain.providers.azure.account import Account
+from cloudtrain.providers.azure.arm import Arm
 from cloudtrain.providers.azure.provider import AzureProvider
 from cloudtrain.providers.base import ProviderSettings
 from cloudtrain.testing.clock import FakeClock
@@ -104,6 +106,19 @@ class Cloud:
         return one.tags
 
 
+def make_container(azure: AzureCloud, arm: Arm, name: str = "data") -> str:
+    """Make a container of the storage account `digits`, in somebody's group; return its path."""
+    group = arm.below("resourceGroups/somebody-s")
+    arm.call("w", "PUT", group, api="2022-09-01", body={"location": "eastus", "tags": {"cloudtrain-owner": "me"}})
+    path = f"{group}/providers/Microsoft.Storage/storageAccounts/digits"
+    body = {"location": "East US", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    arm.call("w", "PUT", path, api="2024-01-01", body=body)
+    token = arm.credential.get_token("https://storage.azure.com/.default").token
+    url, headers = f"{azure.url}/blob/digits/{name}?restype=container", {"Authorization": f"Bearer {token}"}
+    assert requests.put(url, headers=headers, verify=str(azure.certificate), timeout=10).status_code == 201
+    return f"{path}/blobServices/default/containers/{name}"
+
+
 @pytest.fixture
 def nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Take every login away and return the folder where the Azure CLI's would be."""
@@ -167,9 +182,15 @@ def order(machine: MachineSpec, offer: Offer, clock: FakeClock) -> LaunchOrder:
 
 
 @pytest.fixture
-def make_account(tmp_path: Path, clock: FakeClock) -> Callable[[MachineSpec | None], Account]:
+def said() -> list[str]:
+    """Return what the person was told beside an answer."""
+    return []
+
+
+@pytest.fixture
+def make_account(tmp_path: Path, clock: FakeClock, said: list[str]) -> Callable[[MachineSpec | None], Account]:
     def make(machine: MachineSpec | None) -> Account:
-        return Account.of(ProviderSettings(tmp_path / "home", clock, lambda name: (), machine))
+        return Account.of(ProviderSettings(tmp_path / "home", clock, lambda name: (), machine, say=said.append))
 
     return make
 

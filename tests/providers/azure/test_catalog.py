@@ -78,9 +78,14 @@ def machine() -> MachineSpec:
 
 
 @pytest.fixture
-def settings(clock: FakeClock, tmp_path: Path, prices: PriceServer) -> Callable[..., ProviderSettings]:
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def settings(clock: FakeClock, tmp_path: Path, prices: PriceServer, said: list[str]) -> Callable[..., ProviderSettings]:
     def make(machine: MachineSpec | None, table: Callable = rows) -> ProviderSettings:
-        return ProviderSettings(tmp_path / "home", clock, table, machine)
+        return ProviderSettings(tmp_path / "home", clock, table, machine, say=said.append)
 
     return make
 
@@ -176,21 +181,29 @@ def test_a_size_nobody_has_a_price_of_is_unknown_and_not_free(ask: Ask, machine:
     assert (a10.usd_per_hour, a10.priced_on, a10.gpu_count, a10.gpu_memory_gib, a10.zone) == (None, None, 0, 12.0, "")
 
 
-def test_a_region_that_does_not_answer_is_the_table_s(ask: Ask, machine: MachineSpec, arm: Answers) -> None:
+def test_a_region_that_does_not_answer_is_the_table_s_and_that_is_said(
+    ask: Ask, machine: MachineSpec, arm: Answers, said: list[str]
+) -> None:
     def one_is_silent(path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         if WEST in query["$filter"]:
-            raise ProviderUnavailableError("no answer")
+            raise ProviderUnavailableError("no answer", "look")
         return of_the_region(path, query)
 
     arm.by_act[SKUS] = one_is_silent
     found = ask(replace(machine, regions=(EAST, WEST)))
     assert {(o.region, o.source) for o in found} == {(EAST, "api"), (WEST, "table")}
     assert {o.zone for o in found if o.region == WEST} == {""}
+    assert said == [f"What {WEST} has is taken from the dated table, since Azure does not say: no answer\nlook"]
 
 
-def test_a_subscription_that_may_not_look_has_the_table(ask: Ask, machine: MachineSpec, arm: Answers) -> None:
+def test_a_subscription_that_may_not_look_has_the_table(ask: Ask, machine: MachineSpec, arm: Answers, said: list[str]) -> None:
     arm.by_act[SKUS] = denied(SKUS)
-    assert {(o.instance_type, o.source) for o in ask(machine)} == {(T4, "table"), (T4_TWICE, "table")}
+    assert {(o.instance_type, o.source) for o in ask(replace(machine, regions=(EAST, WEST)))} == {
+        (T4, "table"),
+        (T4_TWICE, "table"),
+    }
+    [sentence] = said
+    assert sentence.startswith(f"What {EAST} and {WEST} has is taken from the dated table")
 
 
 def test_without_types_all_sizes_are_looked_at(ask: Ask, machine: MachineSpec, prices: PriceServer) -> None:

@@ -15,9 +15,9 @@ from cloudtrain.model.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
-from cloudtrain.model.instance import Instance, InstanceState, LaunchOrder
+from cloudtrain.model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
 from cloudtrain.model.lease import GuestEnd
-from cloudtrain.model.spec import Market, OnFinish
+from cloudtrain.model.spec import MachineSpec, Market, OnFinish
 from cloudtrain.providers.azure import tags
 from cloudtrain.providers.azure.account import Account
 from cloudtrain.providers.azure.notebook import noted_operation
@@ -138,10 +138,13 @@ def test_a_machine_that_deletes_itself_goes_before_the_cloud_that_could_only_dea
 
 @pytest.mark.usefixtures("prepared")
 def test_who_may_not_give_roles_rents_by_the_cloud_s_schedules_alone(
-    provider: AzureProvider, cloud: Cloud, order: LaunchOrder
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, said: list[str]
 ) -> None:
     cloud.azure.account.denied.add("Microsoft.Authorization/roleAssignments/write")
     launched = provider.launch(order)
+    [sentence] = said
+    assert "lacks Microsoft.Authorization/roleAssignments/write" in sentence
+    assert "nothing on the machine ends it sooner when it is idle" in sentence
     assert launched.guest_end is provider.get(launched.ref).guest_end is GuestEnd.NONE
     assert cloud.machine().principal == ""
     assert launched.deadline == order.lease.deadline
@@ -161,20 +164,67 @@ def test_the_cloud_deallocates_at_the_deadline(
     assert seen.state is InstanceState.STOPPED
 
 
+Look = Callable[[AzureProvider, InstanceRef], object]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda provider, ref: provider.get(ref),
+        lambda provider, ref: provider.list_owned(),
+        lambda provider, ref: provider.let_in(ref),
+    ],
+)
 def test_the_daily_schedule_is_armed_only_where_it_means_the_deadline(
-    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, clock: FakeClock
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, clock: FakeClock, said: list[str], look: Look
 ) -> None:
     far = replace(order, lease=replace(order.lease, deadline=clock.now() + timedelta(hours=30)))
     ref = provider.launch(far).ref
     assert cloud.counted(DAILY) == 0
     assert cloud.azure.ends_of(ref.id) == [far.lease.deadline]
-    clock.sleep(7 * 3600)
-    provider.let_in(ref)
+    [when] = said
+    assert f"after {clock.now() + timedelta(hours=6, minutes=2):%Y-%m-%d %H:%M} UTC arms it" in when
+    clock.sleep(6 * 3600)
+    look(provider, ref)
+    assert cloud.counted(DAILY) == 0
+    clock.sleep(3600)
+    look(provider, ref)
     assert cloud.counted(DAILY) == 1
     assert len(cloud.azure.ends_of(ref.id)) == 2
     assert min(cloud.azure.ends_of(ref.id)) == far.lease.deadline
-    provider.let_in(ref)
+    assert said[1:] == [f"The second line that ends azure-mine is armed now, for {far.lease.deadline:%Y-%m-%d %H:%M} UTC."]
+    look(provider, ref)
+    assert (cloud.counted(DAILY), len(said)) == (1, 2)
+
+
+@pytest.mark.parametrize("look", [lambda provider, ref: provider.get(ref), lambda provider, ref: provider.list_owned()])
+def test_a_second_line_that_cannot_be_armed_is_said_and_no_look_tries_again(
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, clock: FakeClock, said: list[str], look: Look
+) -> None:
+    far = replace(order, lease=replace(order.lease, deadline=clock.now() + timedelta(hours=30)))
+    ref = provider.launch(far).ref
+    clock.sleep(7 * 3600)
+    cloud.fail(DAILY, "RequestDisallowedByPolicy", http=403, times=9)
+    for _ in range(3):
+        look(provider, ref)
     assert cloud.counted(DAILY) == 1
+    assert "cannot be armed; the first stands" in said[1]
+    assert "RequestDisallowedByPolicy" in said[1]
+    cloud.azure.faults.clear()
+    provider.let_in(ref)
+    assert "is armed now" in said[2]
+
+
+def test_a_machine_that_is_off_has_no_second_line_armed(
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, clock: FakeClock
+) -> None:
+    far = replace(order, lease=replace(order.lease, deadline=clock.now() + timedelta(hours=30)))
+    ref = provider.launch(far).ref
+    provider.stop(ref)
+    cloud.azure.advance(600)
+    clock.sleep(7 * 3600)
+    assert provider.get(ref).state is InstanceState.STOPPED
+    assert cloud.counted(DAILY) == 0
 
 
 @pytest.mark.parametrize("name", [SUBMIT, DAILY])
@@ -383,13 +433,17 @@ def test_an_order_whose_machine_is_being_deleted_makes_no_other(
         provider.launch(order)
 
 
-def test_a_resource_provider_that_is_not_registered_is_registered(
-    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, account: Account
+def test_a_resource_provider_that_is_not_registered_is_registered_and_said(
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, account: Account, said: list[str]
 ) -> None:
     cloud.azure.account.registered -= {"Microsoft.ComputeSchedule", "Microsoft.DevTestLab"}
     launched: Instance = provider.launch(order)
     assert launched.deadline == order.lease.deadline
     assert set(account.arm.registered) == {"Microsoft.ComputeSchedule", "Microsoft.DevTestLab"}
+    assert sorted(sentence.partition(":")[0] for sentence in said) == [
+        "This subscription has not used Microsoft.ComputeSchedule before",
+        "This subscription has not used Microsoft.DevTestLab before",
+    ]
     assert len(cloud.azure.ends_of("ct-token-1")) == 2
 
 
@@ -405,16 +459,11 @@ def test_wrong_credentials_are_said_to_be_wrong(
     provider: AzureProvider, cloud: Cloud, order: LaunchOrder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-and-wrong")
-    with pytest.raises(CredentialsError) as raised:
+    with pytest.raises(CredentialsError, match="Invalid client secret") as raised:
         provider.launch(order)
-    assert "az login" in raised.value.hint
+    assert "AZURE_CLIENT_SECRET in the environment" in raised.value.hint
+    assert "az login" not in raised.value.hint
     assert "s3cret-and-wrong" not in str(raised.value)
-
-
-def test_checkpoints_are_refused_before_anything_is_made(provider: AzureProvider, cloud: Cloud, order: LaunchOrder) -> None:
-    with pytest.raises(ProviderError, match="checkpoints"):
-        provider.launch(replace(order, checkpoints="az://account/container/"))
-    assert cloud.named() == []
 
 
 def test_a_subnet_of_one_s_own_is_used_and_another_word_is_refused(
@@ -470,3 +519,32 @@ def test_what_a_person_finds_on_the_group_says_whose_it_is(provider: AzureProvid
     known = cloud.group()
     assert (known[tags.NAME], known[tags.OWNER], known[tags.RUN]) == ("azure-mine", "Alice@laptop", "run-7")
     assert cloud.machine().tags[tags.TOKEN] == order.token
+
+
+def test_a_subscription_is_prepared_for_itself_alone(
+    provider: AzureProvider, account: Account, make_account: Callable[[MachineSpec | None], Account], machine: MachineSpec
+) -> None:
+    assert not provider.is_prepared()
+    provider.prepare_account()
+    assert provider.is_prepared()
+    same = replace(machine, subscription=account.arm.subscription.upper())
+    assert AzureProvider(make_account(same).settings).is_prepared()
+    other = replace(machine, subscription="11111111-1111-4111-8111-111111111111")
+    assert not AzureProvider(make_account(other).settings).is_prepared()
+
+
+def test_without_a_subscription_nothing_is_prepared(provider: AzureProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider.prepare_account()
+    monkeypatch.delenv("AZURE_SUBSCRIPTION_ID")
+    assert not AzureProvider(provider._account.settings).is_prepared()
+
+
+@pytest.mark.parametrize("name", [SUBMIT, DAILY])
+def test_a_line_that_could_not_be_armed_beside_another_is_said(
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, said: list[str], name: str
+) -> None:
+    cloud.fail(name, "RequestDisallowedByPolicy", http=403, times=9)
+    provider.launch(order)
+    [sentence] = said
+    assert sentence.startswith("Not all that would end azure-mine at its deadline is armed; the rest is: ")
+    assert "RequestDisallowedByPolicy" in sentence

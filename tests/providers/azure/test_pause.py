@@ -134,7 +134,7 @@ def test_extend_moves_both_schedules_and_leaves_none_behind(
     assert set(cloud.azure.ends_of(ref.id)) == {later(order, hours=3).deadline}
     provider.extend(ref, later(order, hours=40))
     assert cloud.azure.ends_of(ref.id) == [later(order, hours=40).deadline]
-    assert cloud.group()[tags.DAILY] == ""
+    assert cloud.group()[tags.DAILY] == tags.LATER
     assert provider.get(ref).deadline == later(order, hours=40).deadline
 
 

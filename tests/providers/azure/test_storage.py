@@ -8,7 +8,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import requests
 
-from cloudtrain.model.errors import CredentialsError, PermissionDeniedError, ProviderError, ProviderUnavailableError
+from cloudtrain.model.errors import (
+    ConfigError,
+    CredentialsError,
+    PermissionDeniedError,
+    ProviderError,
+    ProviderUnavailableError,
+)
 from cloudtrain.model.spec import MachineSpec
 from cloudtrain.model.storage import StoredData, StoredObject
 from cloudtrain.providers.azure import blobs
@@ -80,11 +86,19 @@ def test_an_address_is_taken_apart(url: str, parts: tuple[str, str, str], folder
     assert address.folder == folder
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/data", "az://", "az://account", "az://account/", "data/"])
+@pytest.mark.parametrize("url", ["az://", "az://account", "az://account/", "data/"])
 def test_another_address_is_refused_with_the_form_to_write(url: str) -> None:
-    with pytest.raises(ProviderError, match="no address in Blob Storage") as raised:
+    with pytest.raises(ConfigError, match="no address in Blob Storage") as raised:
         address_of(url)
     assert "az://my-account/my-container/data/" in raised.value.hint
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/data", "gs://bucket/data/"])
+def test_what_another_cloud_keeps_is_bad_input(url: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot reach {url}") as raised:
+        address_of(url)
+    assert raised.value.exit_code == 2
+    assert "a machine of the cloud that keeps it" in raised.value.hint
 
 
 def test_a_link_is_signed_as_microsoft_s_own_library_signs_it() -> None:
@@ -236,7 +250,8 @@ class TestOnThePretendCloud:
             def write(**content: bytes) -> None:
                 for name, text in content.items():
                     place = f"{root}/{name.replace('__', '/')}"
-                    assert session.put(place, data=text, headers=headers, timeout=10).status_code == 201
+                    whole = {**headers, "x-ms-blob-type": "BlockBlob"}
+                    assert session.put(place, data=text, headers=whole, timeout=10).status_code == 201
 
             yield write
 
@@ -308,6 +323,9 @@ class TestOnThePretendCloud:
     def test_a_container_that_is_not_there_is_said(self, put: Put, account: Account, arm: Arm) -> None:
         with pytest.raises(ProviderError, match="no container numbers in digits"):
             stored("az://digits/numbers/x", account.settings, arm)
+        with pytest.raises(ProviderError, match="no container numbers in digits") as raised:
+            region_of("az://digits/numbers/x", account.settings, arm)
+        assert "az storage container list" in raised.value.hint
 
     def test_a_machine_config_s_region_changes_nothing(
         self, put: Put, account: Account, arm: Arm, machine: MachineSpec

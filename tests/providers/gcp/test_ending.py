@@ -108,6 +108,7 @@ def test_rules_and_keys_of_a_machine_that_is_gone_are_left_over(
         "compute.disks.aggregatedList",
         "compute.firewalls.list",
         "compute.instances.aggregatedList",
+        "iam.projects.serviceAccounts.list",
         "tpu.projects.locations.queuedResources.list",
         "tpu.projects.locations.queuedResources.list",
     ]

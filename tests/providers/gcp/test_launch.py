@@ -391,12 +391,6 @@ def test_a_service_that_is_off_says_how_to_switch_it_on(provider: GcpProvider, c
     assert caught.value.hint == f"Switch it on: gcloud services enable compute.googleapis.com --project {cloud.gcp.project}"
 
 
-def test_checkpoints_are_refused_before_anything_is_asked(provider: GcpProvider, cloud: Cloud, order: LaunchOrder) -> None:
-    with pytest.raises(ProviderError, match="gs://bucket/x"):
-        provider.launch(replace(order, checkpoints="gs://bucket/x"))
-    assert cloud.named() == []
-
-
 @pytest.mark.parametrize("token", ["CT-Upper", "9-begins-with-a-digit", "x" * 64, "ends-with-"])
 def test_a_token_that_is_no_name_of_googles_still_names_one_machine(
     provider: GcpProvider, order: LaunchOrder, remains: Remains, token: str

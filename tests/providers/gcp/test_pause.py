@@ -56,6 +56,15 @@ def test_a_stopped_machine_costs_its_disk_and_has_no_deadline(stopped: Stopped, 
     assert len(cloud.gcp.machines()) == 1
 
 
+def test_a_stopped_machine_has_no_address_also_after_it_was_given_another_type(
+    stopped: Stopped, provider: GcpProvider, order: LaunchOrder
+) -> None:
+    seen = stopped()
+    assert (seen.address, seen.endpoint) == ("", None)
+    provider.resize(seen.ref, replace(order.offer, instance_type="g2-standard-8", zone=""))
+    assert provider.get(seen.ref).address == ""
+
+
 def test_a_stopped_machine_is_not_stopped_again(stopped: Stopped, provider: GcpProvider, cloud: Cloud) -> None:
     ref = stopped().ref
     provider.stop(ref)

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from cloudtrain.model.errors import CredentialsError, PermissionDeniedError, ProviderError
+from cloudtrain.model.errors import ConfigError, CredentialsError, PermissionDeniedError, ProviderError
 from cloudtrain.model.spec import MachineSpec
 from cloudtrain.model.storage import StoredData, StoredObject
 from cloudtrain.providers.base import ProviderSettings
@@ -149,10 +149,20 @@ def test_the_region_of_a_bucket(
     assert region_of(f"gs://{BUCKET}/x", settings, store) == region
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/x", "gs:///x", "bucket/x"])
-def test_another_address_is_none(url: str) -> None:
-    with pytest.raises(ProviderError, match="no address in Cloud Storage"):
+@pytest.mark.parametrize(
+    ("url", "why", "hint"),
+    [
+        ("s3://bucket/x", "reaches no other storage", "a machine on AWS"),
+        ("az://account/box/x", "reaches no other storage", "a machine on Azure"),
+        ("bucket/x", "no address in Cloud Storage", "the cloud that keeps it"),
+        ("gs:///x", "names no bucket", "gs://my-bucket"),
+    ],
+)
+def test_another_address_is_a_mistake_of_who_wrote_it(url: str, why: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=why) as raised:
         address_of(url)
+    assert hint in raised.value.hint
+    assert raised.value.exit_code == 2
 
 
 @pytest.mark.parametrize("method_id", [BUCKETS, OBJECTS, OBJECT])

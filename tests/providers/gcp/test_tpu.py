@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cloudtrain.model.errors import (
+    ConfigError,
     InstanceNotFoundError,
     NoCapacityError,
     PermissionDeniedError,
@@ -21,6 +22,7 @@ from cloudtrain.model.spec import MachineSpec, Market, OnFinish, Resources, SshS
 from cloudtrain.providers.gcp.account import Account
 from cloudtrain.providers.gcp.provider import GcpProvider
 from cloudtrain.providers.gcp.tpu_request import COMING_S, QUEUE_S
+from cloudtrain.stages import shut_down
 from cloudtrain.testing.clock import FakeClock
 
 from .conftest import Cloud
@@ -270,7 +272,6 @@ def test_a_spot_tpu_that_was_taken_back_is_over(provider: GcpProvider, cloud: Cl
     ("changes", "why"),
     [
         ({"at_deadline": OnFinish.STOP}, "not stopped and kept"),
-        ({"checkpoints": "gs://bucket/folder"}, "checkpoints"),
     ],
 )
 def test_what_no_tpu_does_is_refused_before_anything_is_asked(
@@ -295,10 +296,21 @@ def test_a_tpu_keeps_its_deadline_and_is_not_paused(provider: GcpProvider, order
         lambda: provider.start(seen.ref, order.lease),
         lambda: provider.resize(seen.ref, order.offer),
     ):
-        with pytest.raises(ProviderError, match="is not stopped and started again"):
+        with pytest.raises(ConfigError, match="can be ended and not stopped") as caught:
             ask()
+        assert caught.value.hint == "End it, disk included: cloudtrain terminate gcp-tpu"
     with pytest.raises(InstanceNotFoundError):
         provider.stop(replace(seen.ref, id="tpu/ct-token-2"))
+
+
+def test_stopping_one_is_refused_at_once_and_not_called_a_failure(
+    provider: GcpProvider, order: LaunchOrder, clock: FakeClock
+) -> None:
+    seen, before = running(provider, order), clock.monotonic()
+    with pytest.raises(ConfigError, match="can be ended and not stopped") as caught:
+        shut_down.stop(seen, provider, clock, lambda event: None)
+    assert clock.monotonic() == before
+    assert "again:" not in str(caught.value)
 
 
 def test_a_new_address_of_the_caller_is_let_in(

@@ -24,6 +24,7 @@ class Assignment:
     principal_type: str
     made: datetime
     effective: datetime
+    description: str = ""
 
 
 class Access:
@@ -137,7 +138,9 @@ class Access:
             raise ArmError("PrincipalNotFound", text)
         now = self._account.timeline.now()
         effective = now + timedelta(seconds=self._account.durations.role)
-        return Assignment(call.name.lower(), call.names["scope"], role, principal, kind or "ServicePrincipal", now, effective)
+        who = kind or "ServicePrincipal"
+        told = str(given.get("description") or "")
+        return Assignment(call.name.lower(), call.names["scope"], role, principal, who, now, effective, told)
 
     def _check_place(self, scope: str, role: str) -> None:
         parts = scope.strip("/").split("/")
@@ -187,6 +190,7 @@ class Access:
                 "roleDefinitionId": f"{root}/{one.role}",
                 "principalId": one.principal,
                 "principalType": one.principal_type,
+                "description": one.description or None,
                 "createdOn": time_text(one.made),
                 "updatedOn": time_text(one.made),
             },

@@ -14,10 +14,11 @@ from .account import Account, Handler, page
 from .entra import Entra
 from .errors import ArmError
 from .signatures import Signatures
-from .things import Resource
+from .things import Body, Resource
 from .wire import ArmCall, blob_error, write_result
 
 TYPE = "Microsoft.Storage/storageAccounts"
+CONTAINER_TYPE = f"{TYPE}/blobServices/containers"
 ROOT = "/blob/"
 VERSION = "2025-07-05"
 XML = '<?xml version="1.0" encoding="utf-8"?>'
@@ -32,6 +33,7 @@ class Blob:
     content: bytes
     changed: datetime
     kind: str
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def etag(self) -> str:
@@ -63,6 +65,7 @@ class Blobs:
             (storage, "storageAccounts/LIST"): lambda call: page([one.body for one in self._account.of_type(TYPE, call.group)]),
             (storage, "storageAccounts/PUT"): self._put_account,
             (storage, "storageAccounts/DELETE"): self._delete_account,
+            (storage, "storageAccounts/blobServices/containers/GET"): self._container,
         }
 
     def answer(self, call: ArmCall) -> Reply:
@@ -70,11 +73,11 @@ class Blobs:
         account, _, rest = call.path.removeprefix(ROOT).partition("/")
         name, _, blob = rest.partition("/")
         try:
-            principal = self._check(call, account, rest)
+            found, principal = self._check(call, account, rest)
             if not name:
                 return self._of_service(call, principal)
             if not blob:
-                return self._of_container(call, account, name)
+                return self._of_container(call, found, name)
             container = self._containers.get((account, name))
             if container is None:
                 raise ArmError("ContainerNotFound", "The specified container does not exist.", status=404)
@@ -108,11 +111,23 @@ class Blobs:
         if found is not None:
             self._account.remove(id)
             for key in [key for key in self._containers if key[0] == found.name]:
-                del self._containers[key]
+                self._forget_container(found, key[1])
         return write_result(call, None, 200 if found else 204)
 
-    def _check(self, call: ArmCall, account: str, rest: str) -> str:
-        """Return who calls, by token or by signature."""
+    def _container(self, call: ArmCall) -> Body:
+        """Show a container as Resource Manager does."""
+        account = self._account.resource(call.group, TYPE, call.names["accountName"])
+        found = self._account.find(_container_id(account, call.name))
+        if found is None:
+            raise ArmError("ContainerNotFound", "The specified container does not exist.", status=404)
+        return found.body
+
+    def _forget_container(self, account: Resource, name: str) -> None:
+        del self._containers[account.name, name]
+        self._account.remove(_container_id(account, name))
+
+    def _check(self, call: ArmCall, account: str, rest: str) -> tuple[Resource, str]:
+        """Return the account that is called, and who calls, by token or by signature."""
         found = next((one for one in self._account.of_type(TYPE) if one.name == account), None)
         if found is None:
             raise ArmError("ResourceNotFound", "The specified account does not exist.")
@@ -120,11 +135,11 @@ class Blobs:
         container, _, blob = rest.partition("/")
         level = "/containers/blobs" if blob else "/containers" if container else ""
         action = f"Microsoft.Storage/storageAccounts/blobServices{level}/{ACTIONS[call.verb]}"
-        scope = f"{found.id}/blobServices/default/containers/{container}" if container else found.id
+        scope = _container_id(found, container) if container else found.id
         if not self._access.may(principal, action, scope):
             text = "This request is not authorized to perform this operation using this permission."
             raise ArmError("AuthorizationPermissionMismatch", text, status=403)
-        return principal
+        return found, principal
 
     def _signer(self, call: ArmCall) -> str:
         needed = "l" if call.query.get("comp") == "list" else NEEDED.get(call.verb, "")
@@ -136,17 +151,20 @@ class Blobs:
         version = str(call.environ.get("HTTP_X_MS_VERSION") or VERSION)
         return _reply(200, self._signatures.new_key(principal, call.body, version))
 
-    def _of_container(self, call: ArmCall, account: str, name: str) -> Reply:
-        key = account, name
+    def _of_container(self, call: ArmCall, account: Resource, name: str) -> Reply:
+        key = account.name, name
         if call.verb == "PUT":
             if key in self._containers:
                 raise ArmError("ContainerAlreadyExists", "The specified container already exists.", status=409)
             self._containers[key] = Container()
+            id = _container_id(account, name)
+            body = {"id": id, "name": name, "type": CONTAINER_TYPE, "properties": {"publicAccess": "None"}}
+            self._account.add(Resource(id, CONTAINER_TYPE, name, account.group, body))
             return _reply(201)
         if key not in self._containers:
             raise ArmError("ContainerNotFound", "The specified container does not exist.", status=404)
         if call.verb == "DELETE":
-            del self._containers[key]
+            self._forget_container(account, name)
             return _reply(202)
         if call.query.get("comp") == "list":
             return _reply(200, _listed(self._containers[key], name, call).encode(), "application/xml")
@@ -159,11 +177,15 @@ class Blobs:
         if part == "block":
             container.blocks[name, call.query["blockid"]] = call.body
             return _reply(201)
+        if not part and call.environ.get("HTTP_X_MS_BLOB_TYPE") != "BlockBlob":
+            raise ArmError("MissingRequiredHeader", "An HTTP header that's mandatory for this request is not specified.")
         content = b"".join(_blocks(call, container, name)) if part == "blocklist" else call.body
         kind = str(
             call.environ.get("HTTP_X_MS_BLOB_CONTENT_TYPE") or call.environ.get("CONTENT_TYPE") or "application/octet-stream"
         )
-        blob = container.blobs[name] = Blob(content, self._account.timeline.now(), kind)
+        blob = container.blobs[name] = Blob(content, self._account.timeline.now(), kind, _metadata(call))
+        for key in [key for key in container.blocks if key[0] == name]:
+            del container.blocks[key]
         return _reply(201, headers=_described(blob))
 
     def _get(self, call: ArmCall, container: Container, name: str) -> Reply:
@@ -193,6 +215,15 @@ class Blobs:
             raise ArmError("BlobNotFound", "The specified blob does not exist.", status=404)
         del container.blobs[name]
         return _reply(202)
+
+
+def _container_id(account: Resource, name: str) -> str:
+    return f"{account.id}/blobServices/default/containers/{name}"
+
+
+def _metadata(call: ArmCall) -> dict[str, str]:
+    begin = "HTTP_X_MS_META_"
+    return {key.removeprefix(begin).lower(): str(value) for key, value in call.environ.items() if key.startswith(begin)}
 
 
 def _blocks(call: ArmCall, container: Container, name: str) -> Iterator[bytes]:
@@ -226,14 +257,15 @@ def _listed(container: Container, name: str, call: ArmCall) -> str:
 def _row(name: str, blob: Blob) -> str:
     digest = base64.b64encode(hashlib.md5(blob.content, usedforsecurity=False).digest()).decode()
     properties = (
-        f"<Last-Modified>{_http_time(blob.changed)}</Last-Modified><Etag>{escape(blob.etag)}</Etag>"
+        f"<Last-Modified>{_http_time(blob.changed)}</Last-Modified><Etag>{blob.etag.strip(chr(34))}</Etag>"
         f"<Content-Length>{len(blob.content)}</Content-Length><Content-MD5>{digest}</Content-MD5><BlobType>BlockBlob</BlobType>"
     )
     return f"<Blob><Name>{escape(name)}</Name><Properties>{properties}</Properties></Blob>"
 
 
 def _described(blob: Blob) -> tuple[tuple[str, str], ...]:
-    return (("ETag", blob.etag), ("Last-Modified", _http_time(blob.changed)))
+    kept = ((f"x-ms-meta-{name}", value) for name, value in blob.metadata.items())
+    return (("ETag", blob.etag), ("Last-Modified", _http_time(blob.changed)), *kept)
 
 
 def _http_time(moment: datetime) -> str:

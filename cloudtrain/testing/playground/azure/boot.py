@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ..machine import MachineOrder
 from .account import Account
-from .entra import Entra
+from .entra import STORAGE, Entra
 from .images import find_image
 from .sizes import SIZES
 from .things import Machine
@@ -30,7 +30,11 @@ def boot_order(account: Account, entra: Entra, machine: Machine) -> MachineOrder
         gpu_memory_mib=size.gpu.memory_mib if has_gpus else 0,
         compute_capability=size.gpu.compute_capability if has_gpus else "",
         files={CERTIFICATE: account.certificate},
-        environment={"CLOUDTRAIN_RESOURCE_MANAGER_URL": account.url, "SSL_CERT_FILE": f"{{root}}{CERTIFICATE}"},
+        environment={
+            "CLOUDTRAIN_RESOURCE_MANAGER_URL": account.url,
+            "CLOUDTRAIN_BLOB_URL": f"{account.url}/blob",
+            "SSL_CERT_FILE": f"{{root}}{CERTIFICATE}",
+        },
         reaches=(account.port,),
     )
 
@@ -42,16 +46,19 @@ def pages(account: Account, entra: Entra, machine: Machine) -> dict[str, str]:
         "scheduledevents": json.dumps({"DocumentIncarnation": 1, "Events": []}),
     }
     if machine.principal:
-        found |= {"identity/oauth2/token": identity_token(account, entra, machine)}
+        found |= {
+            "identity/oauth2/token": identity_token(entra, machine, "https://management.azure.com/"),
+            f"identity/oauth2/token?resource={STORAGE}": identity_token(entra, machine, f"{STORAGE}/"),
+        }
     return found
 
 
-def identity_token(account: Account, entra: Entra, machine: Machine) -> str:
+def identity_token(entra: Entra, machine: Machine, resource: str) -> str:
     """Return what the identity endpoint answers, but for `resource`: the token of the machine's own identity."""
     client = str(uuid.uuid5(uuid.NAMESPACE_URL, machine.principal))
     return json.dumps(
         {
-            "access_token": entra.give(machine.principal, "https://management.azure.com/", client),
+            "access_token": entra.give(machine.principal, resource, client),
             "client_id": client,
             "expires_in": "86399",
             "ext_expires_in": "86399",

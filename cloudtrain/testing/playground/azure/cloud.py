@@ -4,20 +4,15 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 
 from ....clock import SystemClock
 from ....model.clock import Clock
 from ..calls import Reply
-from ..clockwork import Clockwork, Works
-from ..control import Control
-from ..faults import Faults
-from ..front import Front
+from ..clockwork import Works
+from ..cloud import Parts, PretendCloud
 from ..machine import Hypervisor
-from ..recorder import Record, Recorder
-from ..server import LOOPBACK, LoopbackServer
+from ..server import LOOPBACK
 from ..timeline import Timeline
-from ..violations import Violation
 from .account import LOCATIONS, Account, Durations
 from .certificate import make_certificate
 from .controls import looks, turns
@@ -29,10 +24,10 @@ from .wheels import read_wheels
 from .wire import ArmCall, ArmDialect
 
 
-class AzureCloud:
+class AzureCloud(PretendCloud[ArmCall, Machine]):
     """A pretend Azure on a loopback port, with TLS: Resource Manager, Entra's tokens, retail prices and blobs at one origin.
 
-    Use as a context manager, or `start` and `close`. Every method may be called from any thread.
+    Calls are named "Microsoft.Compute:virtualMachines/PUT" and so on, `Entra:token` for a token.
 
     Attributes:
         account: everything it holds; a test may look at it and set its fields (`denied`, `registered`, `unavailable` …).
@@ -49,44 +44,23 @@ class AzureCloud:
         read_wheels()
         self._folder = tempfile.TemporaryDirectory(prefix="cloudtrain-azure-")
         self.certificate, context = make_certificate(Path(self._folder.name), [LOOPBACK])
-        self._recorder = Recorder()
         self.account = Account(Timeline(clock or SystemClock()), hypervisor)
         self._router = Router(self.account)
         timeline = self.account.timeline
         works = Works(timeline.next_due, timeline.fire_due, self._router.lifecycle.powered_off, self.account.note)
-        self._clockwork = Clockwork(works, timeline, hypervisor)
-        self._front = Front(ArmDialect(), self._answer, self.faults, self._recorder, timeline.now)
+        parts = Parts(ArmDialect(), works, self._answer_known, is_change, self._router.watch)
         try:
-            self._server = LoopbackServer(Control(self._front, looks(self), turns(self)), port, context)
+            super().__init__(parts, self.account, hypervisor, port, looks(self), turns(self), context)
         except OSError:
             self._folder.cleanup()
             raise
         self.account.url, self.account.port = self.url, int(self.url.rpartition(":")[2])
         self.account.certificate = self.certificate.read_text()
 
-    def __enter__(self) -> "AzureCloud":
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close."""
-        self.close()
-
-    @property
-    def faults(self) -> Faults:
-        """Return what is to go wrong."""
-        return self.account.faults
-
     @property
     def durations(self) -> Durations:
         """Return how long things last; its fields may be set."""
         return self.account.durations
-
-    @property
-    def url(self) -> str:
-        """Return the origin, `https://127.0.0.1:PORT`: resource manager and authority alike."""
-        return self._server.url
 
     @property
     def prices_url(self) -> str:
@@ -107,28 +81,14 @@ class AzureCloud:
     def grace_s(self, seconds: float) -> None:
         self._router.rules.grace_s = seconds
 
-    def start(self) -> None:
-        """Answer from now on."""
-        self._server.start()
-        self._clockwork.start()
-
     def close(self) -> None:
         """Stop answering. The hypervisor is its maker's to close."""
-        self._clockwork.close()
-        self._server.close()
+        super().close()
         self._folder.cleanup()
 
-    def power_off(self, id: str) -> None:
-        """Take note that a machine's own operating system has switched it off: what a hypervisor's `on_power_off` calls."""
-        self._clockwork.power_off(id)
-
     def advance(self, seconds: float) -> None:
-        """Move the time on: everything due on the way happens in order, in the cloud and on its machines.
-
-        Raises:
-            ValueError: time does not go back.
-        """
-        self._clockwork.advance(seconds)
+        """Move the time on, and look at what has become of the machines without an end."""
+        super().advance(seconds)
         with self._clockwork.lock:
             self._router.watch.look(len(self._recorder.records()))
 
@@ -188,35 +148,6 @@ class AzureCloud:
         with self._clockwork.lock:
             return self._router.schedules.ends_of(self.account.machine(id))
 
-    def settle(self) -> None:
-        """Let everything happen that is due."""
-        self._clockwork.settle()
-
-    def machines(self) -> list[Machine]:
-        """Return every machine there is, oldest first; one that was deleted is gone."""
-        with self._clockwork.lock:
-            self._clockwork.settle()
-            return list(self.account.machines.values())
-
-    def calls(self) -> list[Record]:
-        """Return every call so far: "Microsoft.Compute:virtualMachines/PUT" and so on, `Entra:token` for a token."""
-        return self._recorder.records()
-
-    def forget_calls(self) -> None:
-        """Forget the calls so far."""
-        self._recorder.clear()
-
-    def violations(self) -> list[Violation]:
-        """Return everything seen that must never be."""
-        with self._clockwork.lock:
-            return self._router.watch.violations()
-
-    def _answer(self, call: ArmCall, seq: int) -> tuple[Reply, str]:
-        with self._clockwork.lock:
-            self._clockwork.settle()
-            reply = self._router.answer(call)
-            self._router.rules.callers.add(str(call.environ.get("REMOTE_ADDR", "")))
-            if is_change(call):
-                self._router.watch.look(seq)
-        self._clockwork.wake()  # what the caller has seen may have made something due
-        return reply
+    def _answer_known(self, call: ArmCall) -> tuple[Reply, str]:
+        self._router.rules.callers.add(str(call.environ.get("REMOTE_ADDR", "")))
+        return self._router.answer(call)

@@ -24,6 +24,7 @@ OURS = (
     ("PUT", f"{_STORAGE_ACCOUNT}/{{accountName}}", STORAGE, ()),
     ("GET", f"{_STORAGE_ACCOUNT}/{{accountName}}", STORAGE, ("$expand",)),
     ("DELETE", f"{_STORAGE_ACCOUNT}/{{accountName}}", STORAGE, ()),
+    ("GET", f"{_STORAGE_ACCOUNT}/{{accountName}}/blobServices/default/containers/{{containerName}}", STORAGE, ()),
     ("GET", _STORAGE_ACCOUNT, STORAGE, ()),
     ("GET", "/subscriptions/{subscriptionId}/providers/Microsoft.Storage/storageAccounts", STORAGE, ()),
     ("GET", "/subscriptions/{subscriptionId}/providers/Microsoft.Authorization/permissions", ("2022-04-01", "2018-07-01"), ()),

@@ -110,7 +110,7 @@ class ArmDialect:
     def read(self, environ: dict[str, Any]) -> ArmCall:
         """Read a request to its end."""
         query = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
-        path = str(environ.get("PATH_INFO", ""))
+        path = str(environ.get("PATH_INFO", "")).encode("latin-1", "replace").decode("utf-8", "replace")  # as PEP 3333 hands it
         call = ArmCall(environ, _body(environ), path, {key: values[-1] for key, values in query.items()})
         if call.service:
             return call

@@ -1,8 +1,11 @@
 """What a machine finds when it boots: its metadata, as Google's metadata server has it, and its GPUs."""
 
+from collections.abc import Sequence
+
 from ..machine import MachineOrder
-from .account import Account, Machine
+from .account import Account, Body, Machine
 from .hardware import ACCELERATORS, accelerators_of, last
+from .machine_rights import TOKEN
 
 
 def boot_order(account: Account, machine: Machine) -> MachineOrder:
@@ -41,17 +44,17 @@ def pages(account: Account, machine: Machine) -> dict[str, str]:
     }
     found |= {f"instance/attributes/{key}": value for key, value in machine.metadata.items()}
     found |= {f"project/attributes/{key}": value for key, value in account.project_metadata.items()}
-    return found | _of_service_accounts(machine)
+    return found | of_service_accounts(machine.body.get("serviceAccounts", []))
 
 
-def _of_service_accounts(machine: Machine) -> dict[str, str]:
+def of_service_accounts(accounts: Sequence[Body]) -> dict[str, str]:
     """Return what a machine without a service account does not have: its address, its scopes and its token."""
     found = {}
-    for given in machine.body.get("serviceAccounts", []):
+    for given in accounts:
         for name in ("default", given["email"]):
             below = f"instance/service-accounts/{name}"
             found[f"{below}/email"] = given["email"]
             found[f"{below}/scopes"] = "".join(f"{scope}\n" for scope in given.get("scopes", []))
             found[f"{below}/aliases"] = "default"
-            found[f"{below}/token"] = f'{{"access_token":"machine-{given["email"]}","expires_in":3599,"token_type":"Bearer"}}'
+            found[f"{below}/token"] = f'{{"access_token":"{TOKEN}{given["email"]}","expires_in":3599,"token_type":"Bearer"}}'
     return found

@@ -35,7 +35,8 @@ class Bucket:
 
     Attributes:
         location: "US-CENTRAL1", "EU" …, as Google writes it.
-        bindings: its IAM policy.
+        bindings: its IAM policy. policy_changes: how often that was written.
+        is_uniform: rights are the policy's alone, and none is of a single object.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Bucket:
     made: datetime
     objects: dict[str, StoredObject] = field(default_factory=dict)
     bindings: list[dict[str, Any]] = field(default_factory=list)
+    policy_changes: int = 0
+    is_uniform: bool = True
 
     @property
     def location_type(self) -> str:

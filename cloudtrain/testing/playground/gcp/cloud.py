@@ -1,20 +1,13 @@
 """The pretend Google Cloud as one thing: start it, call it with any client, move its time, break it, look at what happened."""
 
 from collections.abc import Sequence
-from types import TracebackType
 
 from ....clock import SystemClock
 from ....model.clock import Clock
-from ..calls import Reply
-from ..clockwork import Clockwork, Works
-from ..control import Control
-from ..faults import Faults
-from ..front import Front
+from ..clockwork import Works
+from ..cloud import Parts, PretendCloud
 from ..machine import Hypervisor
-from ..recorder import Record, Recorder
-from ..server import LoopbackServer
 from ..timeline import Timeline
-from ..violations import Violation
 from .account import Account, Durations, Machine
 from .buckets import Bucket
 from .controls import looks, turns
@@ -28,10 +21,10 @@ from .wire import GoogleCall, GoogleDialect
 READS = ("get", "list", "aggregatedList", "wait", "getFromFamily", "testIamPermissions")
 
 
-class GcpCloud:
+class GcpCloud(PretendCloud[GoogleCall, Machine]):
     """A pretend Google Cloud on a loopback port, all services at one origin under their own paths.
 
-    Use as a context manager, or `start` and `close`. Every method may be called from any thread. A call is let in with
+    Compute Engine is at `/compute/v1/` below its `url`; calls are named by Google's method ids. A call is let in with
     `Authorization: Bearer playground`, or with a token that the double gave.
 
     Attributes:
@@ -46,28 +39,12 @@ class GcpCloud:
             OSError: the port is taken.
         """
         check_installed()
-        self._recorder = Recorder()
         self.account = Account(Timeline(clock or SystemClock()), hypervisor)
         self._router = Router(self.account)
         timeline = self.account.timeline
         works = Works(timeline.next_due, timeline.fire_due, self._router.lifecycle.powered_off, self.account.note)
-        self._clockwork = Clockwork(works, timeline, hypervisor)
-        self._front = Front(GoogleDialect(), self._answer, self.faults, self._recorder, timeline.now)
-        self._server = LoopbackServer(Control(self._front, looks(self), turns(self)), port)
-
-    def __enter__(self) -> "GcpCloud":
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close."""
-        self.close()
-
-    @property
-    def faults(self) -> Faults:
-        """Return what is to go wrong."""
-        return self.account.faults
+        parts = Parts(GoogleDialect(), works, self._router.answer, _is_change, self._router.watch)
+        super().__init__(parts, self.account, hypervisor, port, looks(self), turns(self))
 
     @property
     def durations(self) -> Durations:
@@ -75,36 +52,9 @@ class GcpCloud:
         return self.account.durations
 
     @property
-    def url(self) -> str:
-        """Return the origin, `http://127.0.0.1:PORT`; Compute Engine is at `/compute/v1/` below it."""
-        return self._server.url
-
-    @property
     def project(self) -> str:
         """Return the id of the one project there is."""
         return self.account.project
-
-    def start(self) -> None:
-        """Answer from now on."""
-        self._server.start()
-        self._clockwork.start()
-
-    def close(self) -> None:
-        """Stop answering. The hypervisor is its maker's to close."""
-        self._clockwork.close()
-        self._server.close()
-
-    def power_off(self, id: str) -> None:
-        """Take note that a machine's own operating system has switched it off: what a hypervisor's `on_power_off` calls."""
-        self._clockwork.power_off(id)
-
-    def advance(self, seconds: float) -> None:
-        """Move the time on: everything due on the way happens in order, in the cloud and on its machines.
-
-        Raises:
-            ValueError: time does not go back.
-        """
-        self._clockwork.advance(seconds)
 
     def reclaim(self, id: str, notice_s: float | None = None) -> None:
         """Preempt a Spot machine: told at once, ended when the notice that it asked for and ACPI's 30 seconds have passed.
@@ -155,34 +105,6 @@ class GcpCloud:
         with self._clockwork.lock:
             return may_reach(self.account, source, self.account.machine(id), port)
 
-    def settle(self) -> None:
-        """Let everything happen that is due."""
-        self._clockwork.settle()
 
-    def machines(self) -> list[Machine]:
-        """Return every instance there is, oldest first; one that was deleted is gone."""
-        with self._clockwork.lock:
-            self._clockwork.settle()
-            return list(self.account.machines.values())
-
-    def calls(self) -> list[Record]:
-        """Return every call of the API so far; `action` is Google's method id."""
-        return self._recorder.records()
-
-    def forget_calls(self) -> None:
-        """Forget the calls so far."""
-        self._recorder.clear()
-
-    def violations(self) -> list[Violation]:
-        """Return everything seen that must never be."""
-        with self._clockwork.lock:
-            return self._router.watch.violations()
-
-    def _answer(self, call: GoogleCall, seq: int) -> tuple[Reply, str]:
-        with self._clockwork.lock:
-            self._clockwork.settle()
-            reply = self._router.answer(call)
-            if call.action.rpartition(".")[2] not in READS:
-                self._router.watch.look(seq)
-        self._clockwork.wake()  # what the caller has seen may have made something due
-        return reply
+def _is_change(call: GoogleCall) -> bool:
+    return call.action.rpartition(".")[2] not in READS

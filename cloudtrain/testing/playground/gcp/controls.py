@@ -1,6 +1,5 @@
 """The pretend Google Cloud's page for tests in other processes: what they can look at and turn over HTTP."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,31 +11,20 @@ if TYPE_CHECKING:
 
 
 def looks(cloud: "GcpCloud") -> dict[str, Callable[[], object]]:
-    """Return what can be looked at: `GET /_playground/NAME`."""
+    """Return what can be looked at beside what every cloud shows: `GET /_playground/NAME`."""
     return {
-        "calls": lambda: [dataclasses.asdict(record) for record in cloud.calls()],
         "permissions": lambda: permissions(cloud.calls()),
         "instances": lambda: [_described(machine) for machine in cloud.machines()],
-        "violations": lambda: [dataclasses.asdict(violation) for violation in cloud.violations()],
-        "events": lambda: list(cloud.account.events),
-        "time": lambda: f"{cloud.account.timeline.now():%Y-%m-%dT%H:%M:%SZ}",
     }
 
 
 def turns(cloud: "GcpCloud") -> dict[str, Callable[..., object]]:
-    """Return what can be turned: `POST /_playground/NAME` with the arguments as a JSON object."""
+    """Return what can be turned beside what every cloud has: `POST /_playground/NAME`, the arguments as a JSON object."""
     return {
-        "clock": cloud.faults.set_caller_ahead,
-        "faults": cloud.faults.add,
-        "clear-faults": cloud.faults.clear,
-        "stale": lambda reads: setattr(cloud.faults, "stale_reads", int(reads)),
-        "advance": cloud.advance,
         "reclaim": cloud.reclaim,
         "quota": cloud.set_quota,
         "deny": lambda permissions: _deny(cloud.account, permissions),
         "disable": lambda services: _disable(cloud.account, services),
-        "power-off": cloud.power_off,
-        "forget-calls": cloud.forget_calls,
     }
 
 

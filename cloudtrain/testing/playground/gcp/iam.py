@@ -12,6 +12,8 @@ from .wire import GoogleCall
 ACCOUNTS = "iam.projects.serviceAccounts"
 CREDENTIALS = "iamcredentials.projects.serviceAccounts"
 TOKEN_LIFETIME_S = 3600
+LONGEST_NAME, LONGEST_DESCRIPTION = 100, 256
+LONGEST_PAGE, USUAL_PAGE = 100, 20
 
 
 class Iam:
@@ -47,7 +49,10 @@ class Iam:
             text = f"Service account {id} already exists within project projects/{self._account.project}."
             raise GoogleError(409, "alreadyExists", text)
         identity = Identity(email, self._account.new_id(), self._account.project)
-        identity.display_name = str(call.resource.get("serviceAccount", {}).get("displayName", ""))
+        given = call.resource.get("serviceAccount", {})
+        identity.display_name, identity.description = str(given.get("displayName", "")), str(given.get("description", ""))
+        if len(identity.display_name.encode()) > LONGEST_NAME or len(identity.description.encode()) > LONGEST_DESCRIPTION:
+            raise GoogleError(400, "badRequest", "The display name or the description of a service account is too long.")
         self._account.identities[email] = identity
         return _shown(identity)
 
@@ -58,10 +63,18 @@ class Iam:
         return self._account.identities[email]
 
     def _list(self, call: GoogleCall) -> Body:
-        return {"accounts": [_shown(identity) for identity in self._account.identities.values()]}
+        most = min(int(call.query.get("pageSize") or USUAL_PAGE), LONGEST_PAGE)
+        left = sorted(email for email in self._account.identities if email > str(call.query.get("pageToken", "")))
+        shown: Body = {"accounts": [_shown(self._account.identities[email]) for email in left[:most]]}
+        return shown | ({"nextPageToken": left[most - 1]} if len(left) > most else {})
 
     def _delete(self, call: GoogleCall) -> Body:
-        del self._account.identities[self._found(call).email]
+        identity = self._found(call)
+        del self._account.identities[identity.email]
+        gone, left = f"serviceAccount:{identity.email}", f"deleted:serviceAccount:{identity.email}?uid={identity.unique_id}"
+        for bucket in self._account.buckets.values():  # who is gone stays named in policies, by another name
+            for binding in bucket.bindings:
+                binding["members"] = [left if member == gone else member for member in binding["members"]]
         return {}
 
     def _set_policy(self, call: GoogleCall) -> Body:
@@ -111,6 +124,7 @@ def _shown(identity: Identity) -> Body:
         "uniqueId": identity.unique_id,
         "email": identity.email,
         "displayName": identity.display_name,
+        "description": identity.description,
         "etag": "MDEwMjE5MjA=",
         "oauth2ClientId": identity.unique_id,
     }

@@ -22,6 +22,7 @@ class Identity:
     unique_id: str
     project: str
     display_name: str = ""
+    description: str = ""
     policy: list[dict[str, object]] = field(default_factory=list)
     _key: "RSAPrivateKey | None" = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .account import Account, Body, Handler, Machine, check_labels, fingerprint, relative
 from .disks import Disks
-from .errors import GoogleError, invalid, not_found
+from .errors import Failure, GoogleError, invalid, not_found
 from .hardware import ACCELERATORS, last, machine_types, region_of
 from .images import Images
 from .lifecycle import Lifecycle
@@ -57,7 +57,17 @@ class Launches:
             for disk, _ in disks:
                 self._account.disks[zone, str(disk["name"])] = disk | {"users": [body["selfLink"]]}
 
+        unknown = self._unknown_account(body)
+        if unknown:
+            text = f"The resource '{unknown}' of type 'serviceAccount' was not found."
+            call.failure = call.failure or (Failure("RESOURCE_NOT_FOUND", text), False)
         return self._parts.lifecycle.launch(call, machine, keep)
+
+    def _unknown_account(self, body: Body) -> str:
+        """Return the address of a service account of this project's that there is not; "" when there is none such."""
+        ours = f"@{self._account.project}.iam.gserviceaccount.com"
+        emails = [str(given["email"]) for given in body.get("serviceAccounts", [])]
+        return next((each for each in emails if each.endswith(ours) and each not in self._account.identities), "")
 
     def _body(self, zone: str, machine_type: str, given: Body, disks: list[Body]) -> Body:
         labels, name = dict(given.get("labels", {})), str(given["name"])

@@ -8,6 +8,7 @@ from .access import Tokens, check_allowed
 from .account import NUMBER, Account, Handler
 from .addresses import Addresses
 from .billing import Billing
+from .bucket_policies import BucketPolicies
 from .cloud_quotas import CloudQuotas
 from .disks import Disks
 from .errors import GoogleError, not_found
@@ -16,6 +17,7 @@ from .images import PUBLIC_PROJECTS, Images
 from .instances import Instances
 from .launch import Launches, Parts
 from .lifecycle import Lifecycle
+from .machine_rights import MachineRights
 from .network import Network
 from .oauth import TOKEN, TOKEN_INFO, OAuth
 from .operations import Operation, Operations
@@ -42,7 +44,9 @@ class Router:
         self._operations = Operations(account)
         self.lifecycle = Lifecycle(account, self._operations, self.quotas)
         images, self.network = Images(account), Network(account, self._operations)
-        disks, storage, self.tpus = Disks(account, self._operations, images), Storage(account), Tpus(account)
+        disks, self.tpus, policies = Disks(account, self._operations, images), Tpus(account), BucketPolicies(account)
+        self._rights = MachineRights(account, policies)
+        storage = Storage(account, self._rights)
         self._oauth, self._signed_urls = OAuth(account, self.tokens), SignedUrls(account, storage, self.tokens)
         parts = (
             self._operations,
@@ -56,6 +60,7 @@ class Router:
             Billing(account),
             CloudQuotas(account, self.quotas),
             Iam(account, self.tokens),
+            policies,
             storage,
             self.tpus,
         )
@@ -82,6 +87,7 @@ class Router:
             self.tokens.check(call)
         if call.problem is not None:
             raise call.problem
+        self._rights.check_service(call)
         check_allowed(self._account, call)
         self._check_project(call)
         handler = self._handlers.get(call.action)

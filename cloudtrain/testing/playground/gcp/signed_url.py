@@ -11,12 +11,21 @@ from xml.sax.saxutils import escape
 from ..calls import Reply
 from .access import Tokens
 from .account import Account
+from .buckets import StoredObject
 from .errors import GoogleError
-from .storage import Storage, media
+from .storage import Storage, Upload, media
 from .wire import GoogleCall
 
 ALGORITHM = "GOOG4-RSA-SHA256"
 LONGEST_S = 7 * 86400
+XML_CODES = {
+    "conditionNotMet": "PreconditionFailed",
+    "forbidden": "AccessDenied",
+    "insufficientPermissions": "AccessDenied",
+    "notFound": "NoSuchKey",
+    "requestedRangeNotSatisfiable": "InvalidRange",
+}
+"""How the XML interface calls what the other one has other words for."""
 
 
 class SignedUrls:
@@ -35,8 +44,7 @@ class SignedUrls:
         try:
             return self._answered(call)
         except GoogleError as error:
-            code = {403: "SignatureDoesNotMatch", 404: "NoSuchKey", 416: "InvalidRange"}.get(error.http, error.reason)
-            code = error.reason if error.http in (400, 401) else code
+            code = XML_CODES.get(error.reason, error.reason)
             told = f"<Code>{code}</Code><Message>{escape(error.message)}</Message>"
             text = f"<?xml version='1.0' encoding='UTF-8'?><Error>{told}</Error>"
             return Reply(error.http, (("Content-Type", "application/xml; charset=UTF-8"),), text.encode())
@@ -49,12 +57,14 @@ class SignedUrls:
             self._tokens.check(call)
         bucket, _, name = unquote(call.path_text.lstrip("/")).partition("/")
         if call.environ["REQUEST_METHOD"] == "PUT":
-            made = self._storage.bucket(bucket).put(name, call.body, self._account.timeline.now())
+            self._storage.put(call, Upload(bucket, name, {}, call.body))
+            made = self._storage.object(call, bucket, name)
             return Reply(200, (("ETag", made.etag), ("x-goog-generation", str(made.generation))), b"")
-        found = self._storage.object(bucket, name)
+        found = self._storage.object(call, bucket, name)
         if call.environ["REQUEST_METHOD"] == "HEAD":
             return Reply(200, (("Content-Length", str(len(found.content))), ("ETag", found.etag)), b"")
-        return media(call, found)
+        reply = media(call, found)
+        return Reply(reply.status, (*reply.headers, *_metadata(found)), reply.body)
 
     def _check(self, call: GoogleCall, query: dict[str, str]) -> None:
         made = _moment(query.get("X-Goog-Date", ""))
@@ -72,6 +82,10 @@ class SignedUrls:
             raise GoogleError(
                 403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."
             )
+
+
+def _metadata(found: StoredObject) -> list[tuple[str, str]]:
+    return [(f"x-goog-meta-{key}", value) for key, value in found.metadata.items()]
 
 
 def _canonical(call: GoogleCall, query: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ import email.policy
 import json
 import re
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from ..calls import Reply
@@ -12,18 +13,34 @@ from .account import Account, Body, Handler
 from .buckets import Bucket, StoredObject
 from .discovery import UPLOAD
 from .errors import GoogleError
+from .machine_rights import MachineRights
+from .schema import check_body
 from .wire import GoogleCall
 
 LONGEST_PAGE = 1000
 API = "https://www.googleapis.com/storage/v1"
 
 
+CHUNK = 256 * 1024
+
+
+@dataclass
+class Upload:
+    """An object that is coming: `head` is what was said of it, `shown` how it looks once it has come."""
+
+    bucket: str
+    name: str
+    head: Body
+    content: bytes
+    shown: Body | None = None
+
+
 class Storage:
     """Answers what is about buckets and objects."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._uploads: dict[str, tuple[str, str, bytes]] = {}
+    def __init__(self, account: Account, rights: MachineRights) -> None:
+        self._account, self._rights = account, rights
+        self._uploads: dict[str, Upload] = {}
 
     def handlers(self) -> dict[str, Handler]:
         """Return what is answered here."""
@@ -32,8 +49,6 @@ class Storage:
             "storage.buckets.list": self._list_buckets,
             "storage.buckets.insert": self._insert_bucket,
             "storage.buckets.delete": self._delete_bucket,
-            "storage.buckets.getIamPolicy": lambda call: _policy(self.bucket(call.path["bucket"])),
-            "storage.buckets.setIamPolicy": self._set_policy,
             "storage.buckets.testIamPermissions": self._test,
             "storage.objects.get": self._get,
             "storage.objects.list": self._list,
@@ -51,12 +66,13 @@ class Storage:
             raise GoogleError(404, "notFound", "The specified bucket does not exist.")
         return self._account.buckets[name]
 
-    def object(self, bucket: str, name: str) -> StoredObject:
+    def object(self, call: GoogleCall, bucket: str, name: str, permission: str = "storage.objects.get") -> StoredObject:
         """Return an object.
 
         Raises:
-            GoogleError: 404.
+            GoogleError: 404; 403 for a machine that may not do that with it.
         """
+        self._rights.check(call, permission, self.bucket(bucket), name)
         objects = self.bucket(bucket).objects
         if name not in objects:
             raise GoogleError(404, "notFound", f"No such object: {bucket}/{name}")
@@ -82,22 +98,18 @@ class Storage:
         del self._account.buckets[call.path["bucket"]]
         return {}
 
-    def _set_policy(self, call: GoogleCall) -> Body:
-        bucket = self.bucket(call.path["bucket"])
-        bucket.bindings = list(call.resource.get("bindings", []))
-        return _policy(bucket)
-
     def _test(self, call: GoogleCall) -> Body:
         self.bucket(call.path["bucket"])
         granted = [one for one in call.query["permissions"] if one not in self._account.denied]
         return {"kind": "storage#testIamPermissionsResponse", **({"permissions": granted} if granted else {})}
 
     def _get(self, call: GoogleCall) -> Body | Reply:
-        found = self.object(call.path["bucket"], call.path["object"])
+        found = self.object(call, call.path["bucket"], call.path["object"])
         return media(call, found) if call.query.get("alt") == "media" else shown_object(call.path["bucket"], found)
 
     def _list(self, call: GoogleCall) -> Body:
         bucket, prefix = self.bucket(call.path["bucket"]), str(call.query.get("prefix", ""))
+        self._rights.check(call, "storage.objects.list", bucket, prefix=prefix)
         delimiter, after = str(call.query.get("delimiter", "")), str(call.query.get("pageToken", ""))
         low, high = str(call.query.get("startOffset", "")), str(call.query.get("endOffset", ""))
         names: dict[str, StoredObject | None] = {}
@@ -121,41 +133,64 @@ class Storage:
             return self._resumable(call, bucket)
         if kind == "multipart":
             head, content = _parts(call)
-            name = str(call.query.get("name") or head.get("name", ""))
-            return self._put(call, bucket, name, content)
-        return self._put(call, bucket, str(call.query.get("name", "")), call.body)
+            return self.put(call, Upload(bucket.name, str(call.query.get("name") or head.get("name", "")), head, content))
+        return self.put(call, Upload(bucket.name, str(call.query.get("name", "")), {}, call.body))
 
     def _resumable(self, call: GoogleCall, bucket: Bucket) -> Body | Reply:
         """Begin an upload, or take one more part of it."""
         id = str(call.query.get("upload_id", ""))
         if not id:
             id = secrets.token_hex(16)
-            head = json.loads(call.body or b"{}")
-            self._uploads[id] = (bucket.name, str(call.query.get("name") or head.get("name", "")), b"")
+            head = _head(call, call.body.decode() or "{}")
+            name = str(call.query.get("name") or head.get("name", ""))
+            self._check_put(call, bucket, name)
+            self._uploads[id] = Upload(bucket.name, name, head, b"")
             place = f"http://{call.environ['HTTP_HOST']}{call.path_text}?uploadType=resumable&upload_id={id}"
             return Reply(200, (("Location", place), ("X-GUploader-UploadID", id)), b"")
         if id not in self._uploads:
             raise GoogleError(404, "notFound", "No such upload.")
-        _, name, before = self._uploads[id]
-        whole = before + call.body
-        total = re.fullmatch(r"bytes (?:\d+-\d+|\*)/(\d+|\*)", str(call.environ.get("HTTP_CONTENT_RANGE", "")))
-        if total is not None and total[1] != str(len(whole)):
-            self._uploads[id] = (bucket.name, name, whole)
-            return Reply(308, (("Range", f"bytes=0-{len(whole) - 1}"),) if whole else (), b"")
-        del self._uploads[id]
-        return self._put(call, bucket, name, whole)
+        upload = self._uploads[id]
+        if upload.shown is not None:  # who did not hear so asks again
+            return upload.shown
+        given = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", str(call.environ.get("HTTP_CONTENT_RANGE", "")))
+        if given is not None and given[1] and int(given[1]) > len(upload.content):
+            raise GoogleError(503, "backendError", "The upload has not come as far as this part begins.")
+        # What has come already is not taken twice.
+        start = int(given[1]) if given is not None and given[1] else len(upload.content)
+        upload.content = upload.content[:start] + call.body
+        if given is not None and given[2] != str(len(upload.content)):
+            if call.body and len(call.body) % CHUNK:
+                raise GoogleError(400, "badRequest", f"Every part but the last must be a multiple of {CHUNK} bytes.")
+            come = (("Range", f"bytes=0-{len(upload.content) - 1}"),) if upload.content else ()
+            return Reply(308, come, b"")
+        upload.shown = self.put(call, upload)
+        return upload.shown
 
-    def _put(self, call: GoogleCall, bucket: Bucket, name: str, content: bytes) -> Body:
+    def _check_put(self, call: GoogleCall, bucket: Bucket, name: str) -> None:
+        self._rights.check(call, "storage.objects.create", bucket, name)
+        if name in bucket.objects:  # what is replaced is deleted
+            self._rights.check(call, "storage.objects.delete", bucket, name)
+
+    def put(self, call: GoogleCall, upload: "Upload") -> Body:
+        """Keep what was uploaded, and show it.
+
+        Raises:
+            GoogleError: 400, 403, 404, 412.
+        """
+        bucket, name = self.bucket(upload.bucket), upload.name
         if not name:
             raise GoogleError(400, "required", "Required parameter: name")
+        self._check_put(call, bucket, name)
         there = bucket.objects.get(name)
         wanted = call.query.get("ifGenerationMatch")
         if wanted is not None and int(wanted) != (there.generation if there else 0):
             raise GoogleError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
-        return shown_object(bucket.name, bucket.put(name, content, self._account.timeline.now()))
+        made = bucket.put(name, upload.content, self._account.timeline.now())
+        made.metadata = dict(upload.head.get("metadata", {}))
+        return shown_object(bucket.name, made)
 
     def _delete(self, call: GoogleCall) -> Body:
-        self.object(call.path["bucket"], call.path["object"])
+        self.object(call, call.path["bucket"], call.path["object"], "storage.objects.delete")
         del self._account.buckets[call.path["bucket"]].objects[call.path["object"]]
         return {}
 
@@ -169,6 +204,9 @@ def media(call: GoogleCall, found: StoredObject) -> Reply:
     content = found.content
     headers = [("Content-Type", found.content_type), ("ETag", found.etag), ("x-goog-generation", str(found.generation))]
     headers += [("x-goog-hash", f"md5={found.md5}"), ("Accept-Ranges", "bytes")]
+    wanted = call.environ.get("HTTP_X_GOOG_IF_GENERATION_MATCH") or call.query.get("ifGenerationMatch")
+    if wanted is not None and str(wanted) != str(found.generation):
+        raise GoogleError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
     asked = re.fullmatch(r"bytes=(\d*)-(\d*)", str(call.environ.get("HTTP_RANGE", "")))
     if asked is None or not (asked[1] or asked[2]):
         return Reply(200, tuple(headers), content)
@@ -195,7 +233,7 @@ def shown_bucket(bucket: Bucket, number: str) -> Body:
         "timeCreated": bucket.made.isoformat(),
         "updated": bucket.made.isoformat(),
         "metageneration": "1",
-        "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}},
+        "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": bucket.is_uniform}},
     }
 
 
@@ -216,17 +254,19 @@ def shown_object(bucket: str, found: StoredObject) -> Body:
         "etag": "CAE=",
         "timeCreated": found.made.isoformat(),
         "updated": found.made.isoformat(),
+        **({"metadata": found.metadata} if found.metadata else {}),
     }
 
 
-def _policy(bucket: Bucket) -> Body:
-    shown: dict[str, Any] = {
-        "kind": "storage#policy",
-        "resourceId": f"projects/_/buckets/{bucket.name}",
-        "version": 1,
-        "etag": "CAE=",
-    }
-    return shown | ({"bindings": bucket.bindings} if bucket.bindings else {})
+def _head(call: GoogleCall, text: str) -> dict[str, Any]:
+    """Return what is said of an object that is uploaded, held to its description like any other body."""
+    try:
+        head: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise GoogleError(400, "parseError", "Parse Error") from None
+    if call.method is not None:
+        check_body(call.method, head)
+    return head
 
 
 def _parts(call: GoogleCall) -> tuple[dict[str, Any], bytes]:
@@ -237,4 +277,4 @@ def _parts(call: GoogleCall) -> tuple[dict[str, Any], bytes]:
     if len(parts) != 2:
         raise GoogleError(400, "badRequest", "Malformed multipart body.")
     content = parts[1].get_payload(decode=True)
-    return json.loads(str(parts[0].get_payload())), content if isinstance(content, bytes) else b""
+    return _head(call, str(parts[0].get_payload())), content if isinstance(content, bytes) else b""

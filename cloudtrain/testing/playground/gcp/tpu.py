@@ -9,8 +9,10 @@ from datetime import timedelta
 
 from ..machine import MachineOrder
 from .account import Account, Body, Handler
+from .boot import of_service_accounts
 from .course import Course, Step
 from .errors import Failure, GoogleError
+from .machine_rights import of_node
 from .tpu_catalog import RUNTIMES, TpuCatalog, check_zone, parent_of
 from .wire import GoogleCall
 
@@ -204,6 +206,7 @@ class Tpus:
             "instance/preempted": "FALSE",
             "instance/attributes/accelerator-type": str(node["acceleratorType"]),
             **metadata,
+            **of_service_accounts(of_node(node)),
         }
         user_data = str(node.get("metadata", {}).get("user-data", "")).encode()
         booted = self._account.hypervisor.boot(MachineOrder(_host(name), user_data, metadata=pages, metadata_service="google"))

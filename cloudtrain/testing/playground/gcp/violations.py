@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from .account import Account, Machine
+from .account import Account, Body, Machine
 from .hardware import last
 from .network import may_reach, sources
 
 PREFIX = "cloudtrain"
 LIVE = ("PROVISIONING", "STAGING", "RUNNING")
 SSH = 22
+STORAGE_AND_LOGS = {f"https://www.googleapis.com/auth/{name}" for name in ("devstorage.read_write", "logging.write")}
 
 
 class Rules:
@@ -41,12 +42,30 @@ class Rules:
         yield from self._wrong_with_disks(machine)
         yield from self._open_to_others(machine)
         for given in machine.body.get("serviceAccounts", []):
-            if given["email"] not in self._account.allowed_service_accounts:
-                yield f"it has the service account {given['email']}, which nobody asked for"
+            yield from self._wrong_with_account(given)
         if machine.metadata.get("block-project-ssh-keys", "").upper() != "TRUE":
             yield "the project's own SSH keys let others in: block-project-ssh-keys is not TRUE"
         if not machine.user_data:
             yield "it has no user-data, so nothing arms its shutdown"
+
+    def _wrong_with_account(self, given: Body) -> Iterator[str]:
+        """Look at a service account: one of ours reaches one folder of one bucket, and its tokens reach Storage alone."""
+        email = given["email"]
+        if email in self._account.allowed_service_accounts:
+            return
+        if not email.startswith(PREFIX):
+            yield f"it has the service account {email}, which nobody asked for"
+            return
+        if set(given["scopes"]) - STORAGE_AND_LOGS:
+            yield f"its service account {email} may use more than Storage: {given['scopes']}"
+        rights = [
+            binding
+            for bucket in self._account.buckets.values()
+            for binding in bucket.bindings
+            if f"serviceAccount:{email}" in binding["members"]
+        ]
+        if len(rights) != 1:
+            yield f"its service account {email} has {len(rights)} rights in buckets"
 
     def _wrong_with_disks(self, machine: Machine) -> Iterator[str]:
         for attached in machine.body["disks"]:

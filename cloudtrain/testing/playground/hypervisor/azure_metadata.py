@@ -96,7 +96,8 @@ class AzureMetadata:
                 self._asks_for_events = True
                 return 200, self._pages.get(_EVENTS, _NO_EVENTS)
             if wanted == _TOKEN:
-                return _token(self._pages.get(_TOKEN), query)
+                own = f"{_TOKEN}?resource={query.get('resource', '').rstrip('/')}"  # a token is for one service alone
+                return _token(self._pages.get(own, self._pages.get(_TOKEN)), query)
             return _part(self._pages.get("instance", "{}"), wanted, query)
 
     def _post(self, target: str, headers: Any, body: str) -> tuple[int, str]:

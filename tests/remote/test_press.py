@@ -1,0 +1,117 @@
+"""Whether content is squeezed: told by a made-up line and compressor, each as fast as it is said to be."""
+
+from collections.abc import Callable
+
+from cloudtrain.remote.press import Press
+
+MIB = 1 << 20
+SHRINKS_TO = 0.45
+
+
+def carry(
+    total_mib: int,
+    line: Callable[[float], float],
+    compressor: float,
+    *,
+    is_here: bool = True,
+    shrinks_to: float = SHRINKS_TO,
+    streams: int = 1,
+) -> tuple[float, float, list[bool]]:
+    """Carry so much, 1 MiB at a time with two under way; rates are MiB/s and `line` is told the time.
+
+    Return the seconds it took, those that the better of always and never would have taken, and what each MiB was sent like.
+    """
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+    press.team(streams)
+    tickets: list[int] = []
+    sent: list[bool] = []
+    always = never = 0.0
+    for _ in range(total_mib):
+        rate = line(clock[0])
+        squeezing, plain, small = 1 / compressor, 1 / rate, shrinks_to / rate
+        sent.append(press.is_on)
+        if press.is_on and is_here:
+            press.squeezed(squeezing * streams)
+        tickets.append(press.ask())
+        clock[0] += max(squeezing, small) if press.is_on else plain
+        always, never = always + max(squeezing, small), never + plain
+        if len(tickets) == 2:
+            press.answered(tickets.pop(0), MIB)
+    return clock[0], min(always, never), sent
+
+
+def test_a_slow_line_is_never_without() -> None:
+    _, _, sent = carry(300, lambda now: 10, 70)
+    assert all(sent)
+
+
+def test_a_fast_line_is_soon_without_and_tries_again_seldom() -> None:
+    took, best, sent = carry(4000, lambda now: 110, 60)
+    assert not all(sent[:100])
+    assert sum(sent) < 0.15 * len(sent)
+    assert took < 1.08 * best
+
+
+def test_a_middling_line_with_a_free_core_keeps_squeezing() -> None:
+    took, best, sent = carry(2000, lambda now: 40, 80)
+    assert sum(sent) > 0.9 * len(sent)
+    assert took < 1.05 * best
+
+
+def test_what_squeezing_does_not_change_is_sent_as_it_is() -> None:
+    _, _, sent = carry(2000, lambda now: 110, 110, is_here=False)
+    assert not any(sent[-200:])
+
+
+def test_where_the_other_end_squeezes_a_slow_line_loses_little_by_the_trial() -> None:
+    took, best, _ = carry(600, lambda now: 10, 70, is_here=False)
+    assert took < 1.08 * best
+
+
+def test_a_line_that_changes_is_followed() -> None:
+    _, _, sent = carry(4000, lambda now: 110 if now < 12 else 12, 60)
+    assert not any(sent[600:1000])
+    assert all(sent[-100:])
+
+
+def test_more_streams_are_another_matter() -> None:
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+
+    def epoch(rate: float, streams: int = 1) -> None:
+        turn = press.turn
+        while press.turn == turn and clock[0] < 60:
+            ticket = press.ask()
+            press.squeezed(streams / rate)
+            clock[0] += 1 / rate
+            press.answered(ticket, MIB)
+
+    epoch(40)  # squeezed, and the compressor has no time to spare: try it plain
+    assert not press.is_on
+    epoch(30)  # plain is worse
+    assert press.is_on
+    pause = clock[0]
+    press.team(4)
+    epoch(160, 4)
+    assert not press.is_on
+    assert clock[0] - pause < 2
+
+
+def test_what_never_arrives_is_waited_for_no_longer() -> None:
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+    lost = [press.ask() for _ in range(3)]
+    turn = press.turn
+    while press.turn == turn:
+        ticket = press.ask()
+        press.squeezed(0.02)
+        clock[0] += 0.02
+        press.answered(ticket, MIB)
+    press.lost(lost)
+    turn = press.turn
+    for _ in range(200):
+        ticket = press.ask()
+        clock[0] += 0.05
+        press.answered(ticket, MIB)
+    assert press.turn > turn
