@@ -40,11 +40,12 @@ _NET, _NEAR, _FAR = "10.213.7.0/24", "10.213.7.1", "10.213.7.2"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The two ends: what a command must begin with to run there, and the far one's address."""
+    """The two ends: what a command must begin with to run there, the far one's address, and the processes that are the line."""
 
     near: tuple[str, ...]
     far: tuple[str, ...]
     far_address: str
+    pids: tuple[int, ...]
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ def long_line(rate_mbit: float, rtt_ms: float, loss: float = 0.0) -> Iterator[Li
             os._exit(0)
     try:
         near, far = (("nsenter", f"--net=/proc/{pid}/ns/net") for pid, _ in ends)
-        yield Line(near, far, _FAR)
+        yield Line(near, far, _FAR, (carrier, *(pid for pid, _ in ends)))
     finally:
         for pid in (carrier, *(pid for pid, _ in ends)):
             os.kill(pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 SAMPLE = 200
 """So many files stand for all where each one costs several round trips: what they take is multiplied."""
@@ -62,7 +62,7 @@ class Bench(Protocol):
     sink_port: int
 
     def ssh(self) -> str: ...
-    def run(self, command: str) -> list[float]: ...
+    def run(self, command: str) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class Method:
     """One way to carry files.
 
     Attributes:
-        run: carries them once; returns wall and CPU seconds of our end, and the streams.
+        run: carries them once; returns what it took, as the bench measured it.
         source: what must be at the other end afterwards, or None when nothing is.
         share: which share of the files it carried; its times are divided by that.
     """
 
-    run: Callable[[], list[float]]
+    run: Callable[[], Any]
     source: Path | None
     share: float = 1.0
 

@@ -7,7 +7,7 @@ from .journey import Tools
 from .model.errors import HostUnreachableError, NotFoundError, RemoteFileError, TransferError
 from .model.event import LogChunk, Note
 from .model.run import Run
-from .reconnecting import FIRST_PAUSE_S, PATIENCE_S, SILENCE_S, persist
+from .reconnecting import FIRST_PAUSE_S, LONGEST_PAUSE_S, PATIENCE_S, SILENCE_S, persist
 from .remote.base import Remote
 from .remote.guest import Guest
 from .stages.collect import collect
@@ -84,24 +84,30 @@ def _follow(guest: Guest, home: PurePosixPath, run: Run, tools: Tools, let_in: C
     Raises:
         HostUnreachableError: the line did not come back, or breaks again and again and brings nothing.
     """
-    clock, told, moved_at = tools.clock, 0, tools.clock.monotonic()
+    clock, told, pause_s = tools.clock, 0, FIRST_PAUSE_S
+    sound_at = clock.monotonic()
     while True:
-        began = clock.monotonic()
+        began, had = clock.monotonic(), told
         try:
             with guest.follow(home, told) as chunks:
                 for chunk in chunks:
                     tools.tell(LogChunk(chunk, told))
-                    told, moved_at = told + len(chunk), clock.monotonic()
+                    told += len(chunk)
             return
         except HostUnreachableError as error:
             # A job may say nothing for hours, and nothing is wrong with a line that stood so long.
-            if clock.monotonic() - began < SILENCE_S and clock.monotonic() - moved_at > PATIENCE_S:
+            if told > had or clock.monotonic() - began >= SILENCE_S:
+                sound_at, pause_s = clock.monotonic(), FIRST_PAUSE_S
+            if clock.monotonic() + pause_s > sound_at + PATIENCE_S:
                 raise
             tools.tell(Note(f"The line broke ({error.message}); the job goes on. Reconnecting …", "warning"))
-        clock.sleep(FIRST_PAUSE_S)
+        clock.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        away_at = clock.monotonic()
         if persist(lambda _: _is_over(run, guest, home, tools), tools.tell, clock, let_in):
             _tell_file(run.folder / "job.log", tools, told)
             return
+        sound_at += clock.monotonic() - away_at  # that had a patience of its own
 
 
 def _is_over(run: Run, guest: Guest, home: PurePosixPath, tools: Tools) -> bool:

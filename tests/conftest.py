@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 THOROUGH = (
     "clouds/",
     "e2e/test_aws.py",
+    "e2e/test_clouds.py",
     "lease/test_everywhere.py",
     "lease/test_for_real.py",
     "playground/test_azure_",

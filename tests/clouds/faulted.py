@@ -1,7 +1,7 @@
 """What can go wrong at each cloud, for the matrices of faults: its calls, its codes, and how it stumbles for a moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ class Faulted:
         finals: codes that no other place would cure.
         gpu_quota: the limit, by its name there, that a machine with T4s meets.
         moments: what is over when the call is repeated, as `Faults.add` takes it.
+        done: codes by which a call says that it has been done before, which is as good as done.
         launch: the calls of a launch. spare: those of them that it does without, because something else ends the machine.
         verbs: all that a verb on a machine calls, each once.
         looks: the calls of `status`. found_by: those by which a verb finds its machine.
@@ -39,6 +40,7 @@ class Faulted:
     looks: tuple[str, ...]
     found_by: tuple[str, ...]
     moved_by: timedelta = timedelta(hours=1)
+    done: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 RESETS: Mapping[str, Mapping[str, Any]] = {"reset before": {"reset": True}, "reset after": {"reset": True, "after": True}}
@@ -112,6 +114,7 @@ AWS = Faulted(
         "iam:ListRoles",
     ),
     found_by=("ec2:DescribeInstances",),
+    done={"ec2:AuthorizeSecurityGroupIngress": ("InvalidPermission.Duplicate",)},
 )
 
 GCP = Faulted(

@@ -1,4 +1,4 @@
-"""A computer whose clock is off rents nothing, and switches nothing on: the lease would end at another moment than was promised."""
+"""A computer whose clock is off rents nothing and switches nothing on: the lease would end at another moment than promised."""
 
 import pytest
 

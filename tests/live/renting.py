@@ -49,8 +49,9 @@ class Rented:
     MACHINE: MachineSpec
 
     @pytest.fixture(scope="class")
-    def adapter(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-        yield from rented(self.MACHINE, tmp_path_factory.mktemp("home"))
+    @classmethod
+    def adapter(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+        yield from rented(cls.MACHINE, tmp_path_factory.mktemp("home"))
 
     @pytest.fixture
     def clock(self) -> SystemClock:

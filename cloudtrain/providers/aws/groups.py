@@ -8,7 +8,7 @@ from ...model.instance import LaunchOrder
 from ..caller import Network, allowed_from
 from . import tags
 from .account import Account
-from .again import asked_again
+from .again import TRIES, asked_again
 from .describe import Described
 from .translate import calling, code_of
 
@@ -101,9 +101,22 @@ def _created(order: LaunchOrder, vpc: str, account: Account) -> str:
     except ProviderError as error:
         if code_of(error) != "InvalidGroup.Duplicate":
             raise
-    with calling(order.offer.region):
-        filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-        return str(ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"])
+        made_before = _named(name, vpc, order.offer.region, account)
+        if made_before is None:
+            raise
+        return made_before
+
+
+def _named(name: str, vpc: str, region: str, account: Account) -> str | None:
+    """Return the id of a group that EC2 says is there; it may be shown a little later."""
+    filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
+    for pause_s in (0.0, *(2.0**attempt for attempt in range(TRIES - 1))):
+        account.settings.clock.sleep(pause_s)
+        with calling(region):
+            found = account.clients.ec2(region).describe_security_groups(Filters=filters)["SecurityGroups"]
+        if found:
+            return str(found[0]["GroupId"])
+    return None
 
 
 def _of_token(token: str, region: str, account: Account) -> Sequence[Mapping[str, Any]]:

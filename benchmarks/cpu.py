@@ -1,0 +1,35 @@
+"""CPU seconds of whole trees of processes, those included that made themselves independent, as SSH connections do."""
+
+import ctypes
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def adopt_orphans() -> None:
+    """Stay the ancestor of every process that is started below this one."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def used_by(root: int, without: Collection[int] = ()) -> float:
+    """Return what a process and all below it have used so far, those that ended too, but for some trees."""
+    children: dict[int, list[int]] = {}
+    used: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                words = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has just ended
+                continue
+            children.setdefault(int(words[1]), []).append(int(folder.name))
+            used[int(folder.name)] = sum(map(int, words[11:15]))
+    total, to_look_at = 0, [root]
+    while to_look_at:
+        pid = to_look_at.pop()
+        if pid not in without:
+            total += used.get(pid, 0)
+            to_look_at += children.get(pid, [])
+    return total / _TICKS
