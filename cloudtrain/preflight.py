@@ -13,7 +13,7 @@ from .model.offer import Offer
 from .model.plan import Plan
 from .model.spec import JobSpec
 from .providers.base import OfferSource
-from .providers.object_storage import Granting
+from .providers.object_storage import ObjectStorage
 from .remote.fileset import FileSet
 from .stages import fetch as stored
 
@@ -104,7 +104,7 @@ def look_at_storage(job: JobSpec, the_plan: Plan, source: OfferSource) -> tuple[
         for region in regions
         for sentence in (*stored.warn_or_refuse(found, region), *stored.warn_of_checkpoints(job, kept_in, region))
     ]
-    if job.checkpoints and isinstance(source, Granting):
+    if job.checkpoints and isinstance(source, ObjectStorage):
         told.append(source.right_to(job.checkpoints))
     return told, max(stored.transfer_usd(found, region) for region in regions)
 

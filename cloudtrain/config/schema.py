@@ -123,7 +123,10 @@ class JobFile(Section):
     )
     checkpoints: StorageUrl | None = Field(
         default=None,
-        description="A folder in S3 that the machine copies its outputs to while the job runs, and finds them in again.",
+        description=(
+            "A folder in the storage of the machine's cloud (`s3://`, `gs://`, `az://`) that the machine copies its outputs to "
+            "while the job runs, and finds them in again."
+        ),
         examples=["s3://my-bucket/digits/"],
     )
     on_finish: OnFinish = Field(

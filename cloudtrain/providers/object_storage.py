@@ -12,6 +12,7 @@ class ObjectStorage(Protocol):
     """Can read its cloud's object storage for a machine that has no credentials there.
 
     Such a provider takes orders with `checkpoints` too: that machine, and it alone, may read and write that one folder.
+    (On Azure it is the folder's whole container.)
     """
 
     def region_of(self, url: str) -> str:
@@ -42,11 +43,6 @@ class ObjectStorage(Protocol):
         """
         ...
 
-
-@runtime_checkable
-class Granting(Protocol):
-    """Makes a right of the machine's own for an order with `checkpoints`, and says so before money is spent."""
-
     def right_to(self, url: str) -> str:
-        """Say in a sentence what a launch makes so that its machine may write there, and when that goes. Asks nobody."""
+        """Say in a sentence what a launch with checkpoints there makes for its machine, and when that goes. Asks nobody."""
         ...

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from cloudtrain import wiring
+from cloudtrain.cli import planning
+from cloudtrain.model.errors import NotSetUpError
 from cloudtrain.model.finding import Finding
 from cloudtrain.providers.base import OfferSource, ProviderSettings
 
@@ -184,12 +186,31 @@ def test_plan_shows_prices_deadline_cost_and_what_would_travel(desk: Path, cli: 
     assert "Upload: 1 files, 2.0 kB\n" in said.out
 
 
-def test_plan_says_what_right_the_machine_would_be_given(desk: Path, cli: Cli) -> None:
+def test_plan_looks_at_what_the_job_has_in_object_storage(desk: Path, cli: Cli) -> None:
     config("pretend", "provider: memory", "instance_types: [mem.gpu]")
     (desk / "cloudtrain.yaml").write_text("command: 'true'\noutputs: [results/]\ncheckpoints: az://digits/data/runs/\n")
-    assert "the machine may read and write az://digits/data/runs/" in cli("plan", "pretend").out
-    (desk / "cloudtrain.yaml").write_text("command: 'true'\n")
-    assert "may read and write" not in cli("plan", "pretend").out
+    refused = cli("plan", "pretend")
+    assert (refused.code, "az://digits/data/runs/" in refused.err) == (2, True)
+
+
+def test_plan_says_what_a_launch_makes_for_checkpoints_and_what_the_way_of_inputs_costs(
+    desk: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config("pretend", "provider: memory", "instance_types: [mem.gpu]")
+    monkeypatch.setattr(planning, "look_at_storage", lambda *_: (("A launch makes a role.",), 1.25))
+    said = cli("plan", "pretend", "--", "true")
+    assert said.code == 0
+    assert said.out.endswith("A launch makes a role.\nIts way to the machine costs up to $1.25, off the budget.\n")
+
+
+def test_a_plan_is_made_without_an_account_too(desk: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    config("pretend", "provider: memory", "instance_types: [mem.gpu]")
+
+    def not_set_up(*_: object) -> None:
+        raise NotSetUpError("no credentials")
+
+    monkeypatch.setattr(planning, "look_at_storage", not_set_up)
+    assert cli("plan", "pretend", "--", "true").code == 0
 
 
 @pytest.mark.parametrize("words", [("plan", "pretend", "--", "true"), ("get", "pretend"), ("status",)])

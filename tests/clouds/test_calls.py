@@ -31,8 +31,8 @@ VERBS = {
 
 MOST: Mapping[str, Mapping[str, int]] = {
     "aws": {"get": 12, "start": 17, "status": 19, "stop": 6, "resize": 8, "start again": 8, "terminate": 10, "sweep": 18},
-    "gcp": {"get": 7, "start": 13, "status": 7, "stop": 6, "resize": 8, "start again": 10, "terminate": 10, "sweep": 5},
-    "azure": {"get": 11, "start": 29, "status": 8, "stop": 15, "resize": 18, "start again": 21, "terminate": 14, "sweep": 4},
+    "gcp": {"get": 7, "start": 13, "status": 8, "stop": 6, "resize": 8, "start again": 10, "terminate": 10, "sweep": 6},
+    "azure": {"get": 11, "start": 29, "status": 9, "stop": 15, "resize": 18, "start again": 21, "terminate": 14, "sweep": 5},
 }
 """The calls of each verb, tokens for a login included."""
 
@@ -58,6 +58,7 @@ A_MACHINE_MORE = {"aws": 0, "gcp": 0, "azure": 4}
 def test_a_look_at_more_machines_takes_no_more_calls_than_each_of_them_needs(world: World) -> None:
     alice = world.person()
     alice.start()
+    assert len(alice.status().machines) == 1  # which may arm a second line of its deadline
     few = looks(alice)
     for name in ("bob", "carol", "dave"):
         world.person(name).start()

@@ -58,10 +58,14 @@ class Rented:
         return SystemClock()
 
     @pytest.fixture
-    def provider(self, adapter: Provider) -> Iterator[Provider]:
+    def provider(self, adapter: Provider) -> Provider:
+        return adapter
+
+    @pytest.fixture(autouse=True)
+    def _end_what_was_launched(self, provider: Provider) -> Iterator[None]:
         """Quotas are small, and rules and groups go when their machine is gone: the next test is to find none."""
-        yield adapter
-        end_all(adapter)
+        yield
+        end_all(provider)
 
     @pytest.fixture
     def order(self, clock: SystemClock, provider: Provider) -> LaunchOrder:

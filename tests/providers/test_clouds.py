@@ -62,6 +62,19 @@ def test_what_rents_pauses_resizes_and_foresees_too(settings: ProviderSettings, 
     assert "renting" not in findings(cloud)
 
 
+@pytest.mark.parametrize(
+    ("name", "url"), [("aws", "s3://digits/runs/"), ("gcp", "gs://digits/runs/"), ("azure", "az://digits/data/runs/")]
+)
+def test_what_is_made_for_checkpoints_is_said_with_its_end_before_anybody_is_asked(
+    settings: ProviderSettings, name: str, url: str
+) -> None:
+    cloud = open_provider(name, settings)
+    assert isinstance(cloud, ObjectStorage)
+    said = cloud.right_to(url)
+    assert said.startswith(f"For {url} a launch ")
+    assert said.endswith(("It goes with the machine.", "Both go with the machine."))
+
+
 def test_a_missing_sdk_is_named_with_the_line_that_installs_it(provider: OfferSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "is_installed", lambda module: False)
     assert findings(provider)["sdk"].hint == f"pip install 'cloudtrain[{provider.name}]'"

@@ -71,6 +71,14 @@ def of_request(order: LaunchOrder) -> Mapping[str, Any]:
     return {"IamInstanceProfile": {"Name": name_of(order.token)}} if order.checkpoints else {}
 
 
+def told_of(url: str) -> str:
+    """Say what is made for checkpoints at an address, for who is about to pay."""
+    return (
+        f"For {url} a launch makes a role of the machine's own ({PREFIX}…): the job may read and write what lies there, and "
+        "nothing else. It goes with the machine."
+    )
+
+
 def make(order: LaunchOrder, account: Account) -> None:
     """Make the order's role and profile where it asks for them, or find them. What it made is gone when it fails.
 

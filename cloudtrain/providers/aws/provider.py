@@ -11,7 +11,22 @@ from ...model.offer import Offer
 from ...model.spec import MachineSpec, Resources
 from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
-from . import bill, catalog, check, ending, groups, launch, leasing, leftovers, machines, outlook, pause, schedule, storage
+from . import (
+    bill,
+    catalog,
+    check,
+    ending,
+    groups,
+    launch,
+    leasing,
+    leftovers,
+    machines,
+    outlook,
+    pause,
+    profile,
+    schedule,
+    storage,
+)
 from .account import NAME, Account
 
 
@@ -116,6 +131,10 @@ class AwsProvider:
         """
         found = machines.living(ref, self._account)
         groups.let_caller_in(found.machine, found.region, self._account)
+
+    def right_to(self, url: str) -> str:
+        """Say what a launch makes for a job's checkpoints."""
+        return profile.told_of(url)
 
     def region_of(self, url: str) -> str:
         """Return the region of an address's bucket. One call."""

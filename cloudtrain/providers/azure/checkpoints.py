@@ -63,6 +63,14 @@ def find_container(order: LaunchOrder, account: Account) -> str:
     return container_at(address_of(order.checkpoints), account.arm)[1] if order.checkpoints else ""
 
 
+def told_of(url: str) -> str:
+    """Say what is made for checkpoints at an address, for who is about to pay."""
+    return (
+        f"For {url} a launch gives the machine's identity the role {ROLE} in that container, the whole of it: the job may "
+        "read, replace and delete what lies there. It goes with the machine."
+    )
+
+
 def as_tags(container: str) -> tags.Tags:
     """Return what a group remembers of its machine's right: nothing when it has none. A path is longer than a tag may be."""
     found = _CONTAINER.fullmatch(container)

@@ -10,7 +10,7 @@ from ...model.offer import Offer
 from ...model.spec import MachineSpec, Resources
 from ...model.storage import Link, StoredData
 from ..base import ProviderSettings
-from . import catalog, check, ending, launch, leasing, leftovers, machines, network, outlook, pause, role, storage
+from . import catalog, check, checkpoints, ending, launch, leasing, leftovers, machines, network, outlook, pause, role, storage
 from .account import NAME, Account
 
 
@@ -119,6 +119,10 @@ class AzureProvider:
         found = machines.living(ref, self._account)
         network.let_caller_in(found, self._account)
         leasing.renew_second_line(found, self._account)
+
+    def right_to(self, url: str) -> str:
+        """Say what a launch makes for a job's checkpoints."""
+        return checkpoints.told_of(url)
 
     def region_of(self, url: str) -> str:
         """Return the region of an address's storage account."""

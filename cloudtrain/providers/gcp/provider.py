@@ -22,7 +22,7 @@ from .tpu_types import is_tpu_type
 class GcpProvider:
     """A `Provider` that is `Pausable`, `Resizable`, `Foreseeing`, `Guarded` and a `PriceLister`.
 
-    It is an `ObjectStorage` and `Granting`, too.
+    It is an `ObjectStorage`, too.
     """
 
     name = NAME

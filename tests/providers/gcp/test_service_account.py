@@ -23,7 +23,7 @@ from cloudtrain.providers.gcp import bucket_right, iam, notes, service_account
 from cloudtrain.providers.gcp.account import Account
 from cloudtrain.providers.gcp.provider import GcpProvider
 from cloudtrain.providers.gcp.storage import address_of
-from cloudtrain.providers.object_storage import Granting
+from cloudtrain.providers.object_storage import ObjectStorage
 from cloudtrain.testing.clock import FakeClock
 
 from .conftest import Cloud
@@ -91,7 +91,7 @@ def test_the_machine_has_one_of_its_own(provider: GcpProvider, cloud: Cloud, ask
 
 
 def test_before_money_is_spent_it_is_said_what_would_be_made(provider: GcpProvider, cloud: Cloud) -> None:
-    assert isinstance(provider, Granting)
+    assert isinstance(provider, ObjectStorage)
     said = provider.right_to(URL)
     for word in (URL, "service account", "roles/storage.objectUser", "go with the machine"):
         assert word in said
