@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpu import used_by
+from cpu import adopt_orphans, used_by
 from link import Line
 from peers import SINK
 
 from cloudtrain.testing.ssh_server import find_sshd, free_port, make_key
 
 LONGEST_S = 900
+
+_FAREWELL_S = 0.2
+"""How long what the far end began may take to end, once the near one has."""
 
 _SSHD = """\
 ListenAddress {address}:{port}
@@ -109,6 +112,7 @@ class Bench:
         start = time.perf_counter()
         subprocess.run(self.near(["sh", "-c", command]), check=True, stdout=subprocess.DEVNULL, timeout=LONGEST_S)
         wall = time.perf_counter() - start
+        time.sleep(_FAREWELL_S)
         near_after, far_after = self._used()
         return Took(wall, near_after - near, far_after - far)
 
@@ -122,6 +126,7 @@ class Bench:
         near, far = self._used()
         command = self.near([sys.executable, "-c", OURS, json.dumps(what)])
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=LONGEST_S).stdout
+        time.sleep(_FAREWELL_S)
         near_after, far_after = self._used()
         wall, loading, streams = json.loads(said)
         return Took(wall, near_after - near - loading, far_after - far, streams)
@@ -144,7 +149,12 @@ def bench(folder: Path, line: Line | None) -> Iterator[Bench]:
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     (folder / "config").write_text(_SSHD.format(address=address, port=port, folder=folder))
     programs = [[sshd, "-D", "-e", "-f", str(folder / "config")], [sys.executable, "-c", SINK, address, str(sink_port)]]
-    servers = [subprocess.Popen([*(line.far if line else ()), *program], stderr=subprocess.DEVNULL) for program in programs]
+    far = line.far if line else ()
+    servers = [
+        # What a server leaves behind stays its own; else this process would adopt it, and its seconds would count for the near end.
+        subprocess.Popen([*far, *program], stderr=subprocess.DEVNULL, preexec_fn=adopt_orphans)  # no threads here
+        for program in programs
+    ]
     found = Bench(folder, address, port, sink_port, line, tuple(server.pid for server in servers))
     (folder / "ssh").write_text(f'#!/bin/sh\nexec {found.ssh()} "$@"\n')
     (folder / "ssh").chmod(0o755)

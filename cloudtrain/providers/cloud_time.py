@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ..model.errors import CredentialsError
+from ..model.finding import Finding
 
 MOST_OFF_S = 60.0
 """How far this computer's clock may be off, in seconds. A reply's Date counts whole seconds and may have waited on its way; so
@@ -47,6 +48,14 @@ class CloudTime:
             f"This computer's clock is {off}: a machine would end that much too {wrong}",
             "Set it: sudo timedatectl set-ntp true (Windows: w32tm /resync; WSL: sudo hwclock -s)",
         )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what a check says of the clock: nothing, when it is right."""
+        try:
+            self.must_agree()
+        except CredentialsError as off:
+            return (Finding(False, "clock", off.message, off.hint),)
+        return ()
 
 
 def _span(seconds: float) -> str:

@@ -18,6 +18,8 @@ def test_nothing_is_rented_by_a_clock_that_is_off(world: World, ahead_s: float, 
     assert world.pretend.alive() == []
     assert (alice.open_orders(), alice.keys()) == ([], [])
     assert world.pretend.left_of(machine) == []
+    checked = alice.type("check", world.pretend.name, codes=(3,))
+    assert [line.split()[:4] for line in checked.stdout.splitlines() if said in line] == [["✗", "not", "ok", "clock"]]
 
 
 @pytest.mark.parametrize("world", list(OPENED), indirect=True)

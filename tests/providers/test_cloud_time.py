@@ -50,3 +50,11 @@ def test_the_last_reply_counts_and_one_without_a_date_changes_nothing() -> None:
 
 def test_who_has_heard_nothing_is_believed() -> None:
     CloudTime("Acme").must_agree()
+
+
+def test_a_check_names_a_clock_that_is_off_and_has_nothing_to_say_of_one_that_is_right() -> None:
+    assert heard(0).findings() == ()
+    (finding,) = heard(5000).findings()
+    assert (finding.ok, finding.subject) == (False, "clock")
+    assert "83 minutes ahead of Acme's" in finding.message
+    assert finding.hint

@@ -67,7 +67,7 @@ def findings(settings: ProviderSettings, clients: Clients) -> Sequence[Finding]:
     except ProviderError as error:
         return (sdk, credentials, _refused(error, settings.clock.now()))
     account = Finding(True, "account", f"{caller.account}, as {caller.arn}")
-    return (sdk, credentials, account, *_account_findings(settings, clients, caller))
+    return (sdk, credentials, account, *clients.time.findings(), *_account_findings(settings, clients, caller))
 
 
 def _caller(settings: ProviderSettings, clients: Clients) -> Caller:

@@ -57,7 +57,8 @@ def findings(settings: ProviderSettings, arm: Arm) -> Sequence[Finding]:
         prices = pool.submit(_prices, region, arm)
         machine = pool.submit(_machine, settings, region, arm)
         found = [future.result() for future in providers]
-        return (sdk, credentials, subscription, *found, *permissions.result(), prices.result(), *machine.result())
+        rest = (*found, *permissions.result(), prices.result(), *machine.result())
+        return (sdk, credentials, subscription, *arm.time.findings(), *rest)
 
 
 def _described(source: str) -> str:

@@ -51,7 +51,7 @@ def findings(settings: ProviderSettings, rest: Rest) -> Sequence[Finding]:
         permissions = pool.submit(permission_finding, rest)
         quota = pool.submit(_quota, settings, rest)
         every = [future.result() for future in services]
-        return (sdk, credentials, project, *every, permissions.result(), *quota.result())
+        return (sdk, credentials, project, *rest.time.findings(), *every, permissions.result(), *quota.result())
 
 
 def _credentials() -> Finding:

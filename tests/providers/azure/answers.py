@@ -9,6 +9,7 @@ import pytest
 
 from cloudtrain.providers.azure.endpoints import Endpoints
 from cloudtrain.providers.azure.translate import refused
+from cloudtrain.providers.cloud_time import CloudTime
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 PUBLIC = Endpoints("https://login.microsoftonline.com", "https://management.azure.com", "https://portal.azure.com")
@@ -25,6 +26,7 @@ class Answers:
     subscription: str = SUBSCRIPTION
     endpoints: Endpoints = PUBLIC
     credential: Any = None
+    time: CloudTime = field(default_factory=lambda: CloudTime("Azure"))
 
     def below(self, place: str) -> str:
         return f"/subscriptions/{self.subscription}/{place}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cloudtrain.providers.cloud_time import CloudTime
 from cloudtrain.providers.gcp.translate import refused
 
 PROJECT = "my-project"
@@ -22,6 +23,7 @@ class Answers:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     project: str = PROJECT
     is_public: bool = True
+    time: CloudTime = field(default_factory=lambda: CloudTime("Google Cloud"))
 
     def call(
         self,
