@@ -153,7 +153,7 @@ def _job_deadline(journey: Journey) -> datetime | None:
     if journey.instance is None or journey.instance.deadline is None:
         return None
     now = journey.tools.clock.now()
-    left = journey.instance.deadline - now
+    left = min(journey.instance.deadline, journey.instance.cloud_ends_at or journey.instance.deadline) - now
     reserve = min(timedelta(minutes=2), left * 0.1) if journey.instance.full_usd_per_hour else timedelta(0)
     # A machine that was there before may have a longer lease than this job has money.
     own = Lease.grant(journey.job.budget, journey.instance.full_usd_per_hour or 0.0, now)

@@ -15,7 +15,7 @@ from typing import Any
 from .ledger.ledger import Ledger
 from .model.errors import InstanceNotFoundError, LedgerError, NoOfferFitsError, ProviderError
 from .model.event import Note, Tell
-from .model.instance import Instance, LaunchOrder
+from .model.instance import Instance, InstanceRef, LaunchOrder
 from .model.money import HOURS_PER_MONTH, Charge, ChargeKind, cents_down, cents_up
 from .model.plain import to_plain
 from .model.spec import Budget, MachineSpec
@@ -146,6 +146,16 @@ def settle_vanished(spec: MachineSpec, provider: Provider, owned: Sequence[Insta
             ledger.spend.gone(ref, now)
         except ProviderError:
             continue  # It bills on in our books, which is the safe mistake.
+
+
+def came_to_its_deadline(ref: InstanceRef, ledger: Ledger, now: datetime) -> bool:
+    """Say whether a machine that is off was on until its deadline, by what is written down: nobody switched it off before."""
+    last = max(
+        (charge for charge in ledger.spend.entries() if charge.ref == ref and charge.kind is ChargeKind.COMPUTE),
+        key=lambda charge: charge.began_at,
+        default=None,
+    )
+    return last is not None and last.deadline is not None and last.until(now) >= last.deadline
 
 
 @contextmanager

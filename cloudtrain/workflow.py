@@ -27,6 +27,7 @@ from .preflight import (
 )
 from .providers.base import Provider
 from .rescuing import rescued
+from .spending import came_to_its_deadline
 from .stages.execute import RECONNECT_FOR_S, follow, read_secrets
 from .stages.plan import make_plan
 from .stages.provision import Buyer, armed_and_running, provision
@@ -171,8 +172,9 @@ def _on_its_machine(journey: Journey, provider: Provider) -> bool:
     except InstanceNotFoundError:
         return False
     if seen.state is InstanceState.STOPPED:
-        # Switched off before the run or under it; either way it is switched off again when the results are home.
-        journey.now_is(replace(journey.run, found_running=True, found_stopped=True))
+        if journey.run.found_running or not came_to_its_deadline(seen.ref, tools.ledger, tools.clock.now()):
+            # Switched off before the run or under it; either way it is switched off again when the results are home.
+            journey.now_is(replace(journey.run, found_running=True, found_stopped=True))
         woken = wake(seen, journey.job.budget, journey.run.id, provider, tools)
         seen = armed_and_running(woken, woken.deadline or tools.clock.now(), provider, tools.clock)
     journey.instance = seen

@@ -15,12 +15,12 @@ THOROUGH = (
     "e2e/test_clouds.py",
     "lease/test_everywhere.py",
     "lease/test_for_real.py",
-    "playground/test_azure_",
-    "playground/test_gcp_",
+    "playground/",
+    "providers/azure/test_checkpoints_on_hosts.py",
     "providers/azure/test_permissions.py",
 )
 """What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, stories and leases on real hosts, and the
-doubles of two clouds themselves, which all that is built on them tests, too."""
+doubles themselves, which all that is built on them tests, too."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -98,6 +98,7 @@ class Instance:
         gpu_count: how many GPUs it was rented with.
         console_url: where the cloud's own console shows it, for the day when nothing else answers; "" when there is none.
         guest_end: what the machine itself can do to end its bill.
+        cloud_ends_at: when its cloud itself ends it, where that is a little before the deadline: a job ends before that.
     """
 
     ref: InstanceRef
@@ -117,6 +118,7 @@ class Instance:
     beside_usd_per_hour: float = 0.0
     gpu_count: int = 0
     console_url: str = ""
+    cloud_ends_at: datetime | None = None
 
     @property
     def full_usd_per_hour(self) -> float | None:

@@ -56,13 +56,7 @@ def test_lines_that_break_and_laptops_that_die(playground: Playground) -> None:
     )
 
 
-K1_FIRST = pytest.mark.xfail(
-    reason="providers/gcp/describe.py: AHEAD is less than the minute by which a machine may switch itself off too early, and "
-    "what is off already Google does not delete: its disk goes on costing"
-)
-
-
-@pytest.mark.parametrize("playground", ["aws", pytest.param("gcp", marks=K1_FIRST), "azure"], indirect=True)
+@on_every_cloud
 def test_the_machine_ends_by_its_own_deadline_when_the_laptop_never_comes_back(playground: Playground) -> None:
     person, pretend = playground.person("abandoned"), playground.pretend
     person.has_job(WAITS)

@@ -72,6 +72,27 @@ def test_a_machine_stopped_under_its_run_is_woken_for_the_results_and_stopped_ag
     assert states(world) == [InstanceState.STOPPED]
 
 
+def test_a_machine_that_its_cloud_switched_off_at_its_deadline_is_ended_when_the_results_are_home(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.job("mkdir results; echo 1 > results/n; echo ready; sleep 600")
+    world.answer = world.answer.DETACH
+
+    def leave(event: object) -> None:
+        if isinstance(event, LogChunk) and b"ready" in event.content:
+            world.listeners.clear()
+            raise KeyboardInterrupt
+
+    world.listeners.append(leave)
+    run = workflow.train(replace(job, budget=Budget(max_lifetime_s=3600)), MACHINE, world.tools)
+    world.provider.stop(run.instances[-1])  # behind our back, as Azure's schedule does it
+    world.clock.sleep(2 * 3600)
+    after = workflow.resume(world.ledger.run(run.id), world.tools)
+    assert (run.folder / "results/n").read_text() == "1\n"
+    assert after.phase is RunPhase.CLOSED
+    assert nothing_bills(world)
+
+
 def test_a_stopped_machine_is_stopped_again_after_a_run(world: World) -> None:
     machines.start(MACHINE, world.tools)
     machines.stop(MACHINE.name, world.tools)

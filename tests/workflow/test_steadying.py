@@ -22,6 +22,7 @@ from cloudtrain.model.spec import JobSpec, Market
 from cloudtrain.remote.base import Remote
 from cloudtrain.remote.guest import Guest
 from cloudtrain.remote.memory import MemoryRemote
+from cloudtrain.stages.collect import collect_log
 from cloudtrain.steadying import RECONNECT_FOR_S
 
 from .conftest import MACHINE, World
@@ -302,21 +303,23 @@ def test_a_cloud_that_is_silent_for_a_moment_does_not_hide_why_the_run_failed(
     assert nothing_bills(world)
 
 
-def test_results_come_home_over_as_many_lines_as_it_takes_and_each_of_them_once(world: World) -> None:
+def test_results_come_home_over_as_many_lines_as_it_takes_and_each_of_them_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = world.job("mkdir -p a b; seq 1 2000 > a/n; seq 1 3000 > b/n", outputs=("a", "b"))
-    lines: list[int] = []
+    tries: list[object] = []
 
-    def cut_every_line_but_the_last(line: MemoryRemote) -> None:
-        lines.append(len(lines))
-        if len(lines) == 2:
-            line.fail_next("read", cut())  # the outputs are here, the log is not
-        elif len(lines) < 6:
-            line.fail_next("pull", cut())
+    def cut_three_times(*arguments: object) -> None:
+        tries.append(arguments)
+        if len(tries) < 4:
+            raise cut()  # the outputs are here, the log is not
+        collect_log(*arguments)  # type: ignore[arg-type]
 
-    world.on_line.append(cut_every_line_but_the_last)
+    monkeypatch.setattr("cloudtrain.homecoming.collect_log", cut_three_times)
+    break_next(world, "pull", 2)
     run = workflow.train(job, MACHINE, world.tools)
     assert run.outcome is Outcome.SUCCEEDED
-    assert len(lines) > 2
+    assert len(tries) == 4
     assert "The line broke while collecting" in world.notes
     assert (run.folder / "b" / "n").read_text().split()[-1] == "3000"
     assert not list(run.folder.glob("*.1"))  # none came twice

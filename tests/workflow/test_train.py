@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -359,6 +360,20 @@ def test_the_deadline_ends_the_job_and_results_come_home(world: World) -> None:
     assert run.outcome is Outcome.OUT_OF_TIME
     assert run.outcome.exit_code == ExitCode.MACHINE_ENDED_FIRST
     assert nothing_bills(world)
+
+
+def test_a_cloud_that_ends_a_machine_before_its_deadline_ends_the_job_before_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = world.provider._shown
+
+    def ends_soon(machine: object) -> object:
+        instance = shown(machine)
+        return replace(instance, cloud_ends_at=instance.launched_at + timedelta(seconds=1))
+
+    monkeypatch.setattr(world.provider, "_shown", ends_soon)
+    run = workflow.train(world.job("sleep 600", budget=Budget(max_lifetime_s=3600)), MACHINE, world.tools)
+    assert run.outcome is Outcome.OUT_OF_TIME
 
 
 def test_a_budget_too_small_is_refused_before_money(world: World) -> None:

@@ -16,11 +16,12 @@ from .billing import disk_usd_per_month
 Described = Mapping[str, Any]
 """An instance as Compute Engine shows it."""
 
-AHEAD = timedelta(seconds=45)
+AHEAD = timedelta(seconds=95)
 """How much before its deadline Google ends a machine.
 
-Google may begin up to 30 seconds late, and the machine switches itself off at its deadline: one that is off is only stopped,
-and Google's own deadline, which takes the disk as well, would not come any more.
+Google may begin up to 30 seconds late, and the machine switches itself off at its deadline or up to a minute before, because
+`shutdown` counts whole minutes: one that is off is only stopped, and Google's own end, which takes the disk as well, would not
+come any more.
 """
 
 STATES = {
@@ -63,6 +64,7 @@ def shown(machine: Described, account: Account) -> Instance:
         console_url=(
             f"https://console.cloud.google.com/compute/instancesDetail/zones/{zone}/instances/{name}?project={account.rest.project}"
         ),
+        cloud_ends_at=_cloud_end(machine),
     )
 
 
@@ -91,10 +93,7 @@ def deadline_of(machine: Described) -> datetime | None:
 
 def latest_of(machine: Described) -> datetime | None:
     """Return the latest deadline Google's own end of a machine leaves room for; None where Google shows no end."""
-    if state_of(machine) is InstanceState.PENDING:
-        ends_at = _moment(machine.get("scheduling", {}).get("terminationTime", ""))
-    else:
-        ends_at = _moment(machine.get("resourceStatus", {}).get("scheduling", {}).get("terminationTimestamp", ""))
+    ends_at = _cloud_end(machine)
     return ends_at + AHEAD if ends_at is not None else None
 
 
@@ -119,6 +118,12 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return time.astimezone(UTC) if time.tzinfo is not None else None
+
+
+def _cloud_end(machine: Described) -> datetime | None:
+    if state_of(machine) is InstanceState.PENDING:
+        return _moment(machine.get("scheduling", {}).get("terminationTime", ""))
+    return _moment(machine.get("resourceStatus", {}).get("scheduling", {}).get("terminationTimestamp", ""))
 
 
 def _address(machine: Described) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...model.errors import InstanceNotFoundError
+from ...model.errors import InstanceNotFoundError, ProviderError
 from ...model.instance import InstanceRef, InstanceState
 from ..acts import all_of
 from . import notes, service_account
@@ -11,6 +11,7 @@ from .firewall import Rule, remove_these, rules_of
 from .machines import find
 from .network import owner_of
 from .operations import asked
+from .translate import is_absent
 
 
 def terminate(ref: InstanceRef, account: Account) -> None:
@@ -23,8 +24,14 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     except InstanceNotFoundError:
         remove_beside(ref.id, account)
         return
-    if found.state is not InstanceState.TERMINATING:
+    if found.state is InstanceState.TERMINATING:
+        return
+    try:
         asked(account, "compute.instances.delete", "DELETE", found.path(account))
+    except ProviderError as error:
+        if not is_absent(error):
+            raise
+        remove_beside(ref.id, account)  # gone since it was looked at
 
 
 def remove_beside(name: str, account: Account) -> None:

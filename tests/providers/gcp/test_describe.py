@@ -97,6 +97,11 @@ def test_spot_is_what_google_calls_so(account: Account, scheduling: dict) -> Non
     assert shown(machine(), account).market is Market.ON_DEMAND
 
 
+def test_when_google_itself_ends_it_is_shown_beside_the_deadline_it_keeps(account: Account) -> None:
+    seen = shown(machine(), account)
+    assert (seen.cloud_ends_at, seen.deadline) == (DEADLINE - AHEAD, DEADLINE)
+
+
 def test_a_machine_without_our_note_is_shown_as_far_as_it_is_known(account: Account) -> None:
     seen = shown({**machine(), "metadata": {}}, account)
     assert (seen.name, seen.instance_type, seen.usd_per_hour, seen.owner, seen.token) == ("ct-1", "g2-standard-4", None, "", "")

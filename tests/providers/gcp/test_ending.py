@@ -7,6 +7,7 @@ import pytest
 
 from cloudtrain.model.errors import InstanceNotFoundError, ProviderError, ProviderUnavailableError
 from cloudtrain.model.instance import InstanceRef, InstanceState, LaunchOrder, Leftover
+from cloudtrain.providers.gcp import ending
 from cloudtrain.providers.gcp.account import Account
 from cloudtrain.providers.gcp.provider import GcpProvider
 from cloudtrain.providers.waiting import wait_until
@@ -45,6 +46,18 @@ def test_ending_is_two_calls_and_cleaning_up_four(provider: GcpProvider, cloud: 
     cloud.gcp.forget_calls()
     provider.terminate(ref)
     assert cloud.named() == ["compute.instances.get", "compute.firewalls.list", *["compute.firewalls.delete"] * 2]
+
+
+def test_a_machine_that_went_between_the_look_and_the_order_is_ended(
+    provider: GcpProvider, cloud: Cloud, order: LaunchOrder, monkeypatch: pytest.MonkeyPatch, remains: Remains
+) -> None:
+    ref = provider.launch(order).ref
+    seen = ending.find(ref, provider._account)
+    provider.terminate(ref)
+    cloud.gcp.advance(60)
+    monkeypatch.setattr(ending, "find", lambda *_: seen)
+    provider.terminate(ref)
+    assert remains() == NOTHING
 
 
 def test_a_machine_that_switched_itself_off_is_ended_with_its_disk(
