@@ -83,7 +83,8 @@ def _many_on_google(account: Any, count: int) -> None:
 
 
 def _many_on_azure(account: Any, count: int) -> None:
-    group, resources = next(iter(account.groups.values())), list(account.resources.values())
+    group = next(iter(account.groups.values()))
+    resources = [resource for resource in account.resources.values() if resource.group == group.name]
     machine = next(iter(account.machines.values()))
     for things in (account.groups, account.resources, account.machines):
         things.clear()

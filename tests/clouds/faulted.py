@@ -239,8 +239,8 @@ AZURE = Faulted(
     },
     looks=(
         "Microsoft.Resources:resourceGroups/LIST",
-        "Microsoft.Compute:virtualMachines/GET",
-        "Microsoft.Network:publicIPAddresses/GET",
+        "Microsoft.Compute:virtualMachines/LIST",
+        "Microsoft.Network:publicIPAddresses/LIST",
     ),
     found_by=_LOOK,
 )

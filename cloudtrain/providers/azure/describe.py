@@ -71,6 +71,15 @@ def power_of(machine: Described) -> str:
     return next((code.partition("/")[2].lower() for code in _codes(machine) if code.startswith("PowerState/")), "")
 
 
+def with_views(machines: Mapping[str, Described], views: Mapping[str, Described]) -> dict[str, Described]:
+    """Return machines, by id, with what they are doing now, which Azure lists by itself; without those it says that not of."""
+    return {
+        id: {**machine, "properties": {**_properties(machine), "instanceView": _properties(views[id])["instanceView"]}}
+        for id, machine in machines.items()
+        if id in views and _statuses(views[id])
+    }
+
+
 def failure_of(machine: Described) -> Mapping[str, Any] | None:
     """Return why Azure could not make a machine, as an error; None when it could."""
     if _provisioning(machine) != "failed":

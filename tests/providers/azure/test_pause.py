@@ -198,7 +198,7 @@ def test_a_silent_azure_is_no_empty_one(provider: AzureProvider, cloud: Cloud, o
     with pytest.raises(ProviderUnavailableError):
         provider.get(ref)
     cloud.azure.faults.clear()
-    cloud.fail("Microsoft.Compute:virtualMachines/GET", "AuthorizationFailed", http=403, times=99)
+    cloud.fail("Microsoft.Compute:virtualMachines/LIST", "AuthorizationFailed", http=403, times=99)
     with pytest.raises(PermissionDeniedError):
         provider.list_owned()
 

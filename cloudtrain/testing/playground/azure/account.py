@@ -3,16 +3,20 @@
 import base64
 import binascii
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
+from urllib.parse import quote, urlencode
 
 from ..faults import Faults
 from ..machine import Hypervisor
 from ..timeline import Timeline
-from .errors import group_not_found, not_found
+from .errors import ArmError, group_not_found, not_found
 from .things import Body, Group, Machine, Resource
 from .wire import ArmCall
+
+T = TypeVar("T")
 
 SUBSCRIPTION = "00000000-0000-4000-8000-0000c1007a11"
 TENANT = "00000000-0000-4000-8000-00007e0a0700"
@@ -72,6 +76,7 @@ class Account:
         caller_role: what the caller is in this subscription: "Owner" or "Contributor".
         allowed_scopes: where a machine's identity may have a role without it being a violation: the container of its inputs.
         unavailable: sizes that are not to be had, as (location, size), hidden or not in the SKUs.
+        page_size: so many machines, addresses and groups are on a page of a list of the whole subscription.
         url: where it answers. certificate: the text of what a caller has to trust.
         events: what happened by itself, a line each.
     """
@@ -93,6 +98,7 @@ class Account:
     caller_role: str = "Owner"
     allowed_scopes: set[str] = field(default_factory=set)
     unavailable: set[tuple[str, str]] = field(default_factory=set)
+    page_size: int = 1000
     url: str = ""
     port: int = 0
     certificate: str = ""
@@ -190,3 +196,20 @@ def without(body: Body, *keys: str) -> Body:
 def page(items: list[Body]) -> Body:
     """Return a list as replies write it."""
     return {"value": items}
+
+
+def paged(items: Sequence[T], shown: Callable[[T], Body], call: ArmCall, size: int) -> Body:
+    """Return the page of a list that a call asks for, and where the next one is.
+
+    Raises:
+        ArmError: it asks for no page that was named to it.
+    """
+    token = call.query.get("$skiptoken", "0")
+    if not (token.isascii() and token.isdigit()):
+        raise ArmError("InvalidParameter", f"The value '{token}' of parameter '$skiptoken' is invalid.", target="$skiptoken")
+    start = int(token)
+    made = page([shown(item) for item in items[start : start + size]])
+    if start + size < len(items):
+        following = urlencode({**call.query, "$skiptoken": str(start + size)}, quote_via=quote)
+        made["nextLink"] = f"{call.host}{quote(call.path)}?{following}"
+    return made

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ..calls import Reply
-from .account import LOCATIONS, Account, Handler, page
+from .account import LOCATIONS, Account, Handler, page, paged
 from .errors import ArmError
 from .operations import LOCATION, Operations, Plan
 from .things import Body, Group, Resource
@@ -54,7 +54,8 @@ class Groups:
 
     def _list(self, call: ArmCall) -> Body:
         wanted = tag_filter(call.query.get("$filter", ""))
-        return page([self._looked_at(group) for group in self._account.groups.values() if has_tags(group.tags, wanted)])
+        found = [group for group in self._account.groups.values() if has_tags(group.tags, wanted)]
+        return paged(found, self._looked_at, call, self._account.page_size)
 
     def _exists(self, call: ArmCall) -> Reply:
         return write_result(call, None, 204 if call.group.lower() in self._account.groups else 404)

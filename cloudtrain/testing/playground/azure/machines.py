@@ -1,13 +1,13 @@
 """Virtual machines as Compute's API has them: put, got, listed, and told to start, stop and end."""
 
 from ..calls import Reply
-from .account import Account, Handler, new_guid, page, without
+from .account import Account, Handler, new_guid, paged, without
 from .errors import ArmError, not_found
 from .groups import check_not_ending, check_tags
 from .interfaces import Interfaces
 from .lifecycle import Lifecycle
 from .machine_rules import check_market, check_new, check_size
-from .machine_view import instance_view, shown
+from .machine_view import check_list, instance_view, listed, shown
 from .operations import ASYNC, LOCATION, Operations
 from .places import Places
 from .sizes import SIZES
@@ -64,21 +64,17 @@ class Machines:
         return shown(self._account, machine, call.query.get("$expand", "").lower())
 
     def _list(self, call: ArmCall) -> Body:
+        check_list(call.query)
         if call.group:
             self._account.group(call.group)
-        found = []
-        for machine in list(self._account.machines.values()):
-            if call.group.lower() not in ("", machine.resource.group.lower()) or self._is_hidden(machine, call):
-                continue
-            if "location" in call.names and machine.region != call.location:
-                continue
-            if machine.task is not None:
-                machine.task.seen()
-            expand = (
-                "instanceview" if call.query.get("statusOnly", "").lower() == "true" else call.query.get("$expand", "").lower()
-            )
-            found.append(shown(self._account, machine, expand))
-        return page(found)
+        found = [machine for machine in list(self._account.machines.values()) if _is_asked_for(machine, call)]
+        seen = [machine for machine in found if not self._is_hidden(machine, call)]
+        return paged(seen, lambda machine: self._in_list(call, machine), call, self._account.page_size)
+
+    def _in_list(self, call: ArmCall, machine: Machine) -> Body:
+        if machine.task is not None:
+            machine.task.seen()
+        return listed(self._account, machine, call.query)
 
     def _put(self, call: ArmCall) -> Reply:
         group = self._account.group(call.group)
@@ -250,6 +246,11 @@ class Machines:
         if machine.state == "deleting":
             raise ArmError("OperationNotAllowed", f"The VM '{machine.name}' is being deleted.")
         return machine
+
+
+def _is_asked_for(machine: Machine, call: ArmCall) -> bool:
+    is_there = call.group.lower() in ("", machine.resource.group.lower())
+    return is_there and ("location" not in call.names or machine.region == call.location)
 
 
 def _check_fixed(machine: Machine, given: Body) -> None:

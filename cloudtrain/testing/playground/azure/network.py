@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from ..calls import Reply
-from .account import Account, Handler, new_guid, page
+from .account import Account, Handler, new_guid, page, paged
 from .errors import ArmError, not_found
-from .groups import check_not_ending, check_tags, has_tags
-from .network_rules import accepted, shown, users_of
+from .groups import check_not_ending, check_tags
+from .network_rules import accepted, find_users, shown, users_of
 from .operations import ASYNC, LOCATION, Operations, Plan
 from .things import Body, Resource
 from .wire import ArmCall, write_result
@@ -47,7 +47,7 @@ class Network:
 
     def shown(self, resource: Resource) -> Body:
         """Return a resource as replies show it."""
-        return shown(self._account, resource)
+        return shown(resource, find_users(self._account))
 
     def _of(self, type: str) -> dict[str, Handler]:
         return {
@@ -76,8 +76,8 @@ class Network:
     def _list(self, call: ArmCall, type: str) -> Body:
         if call.group:
             self._account.group(call.group)
-        found = self._account.of_type(type, call.group)
-        return page([self.shown(resource) for resource in found if has_tags(resource.tags, {})])
+        found, users = list(self._account.of_type(type, call.group)), find_users(self._account)
+        return paged(found, lambda resource: shown(resource, users), call, self._account.page_size)
 
     def _put(self, call: ArmCall, type: str) -> Reply:
         check_not_ending(self._account.group(call.group))

@@ -1,7 +1,7 @@
 """What a network resource may be, how it is shown, who uses it, and which port of a machine can be reached from where."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from .account import LOCATIONS, Account
 from .errors import ArmError
@@ -35,10 +35,10 @@ def accepted(account: Account, resource: Resource) -> Resource:
     return resource
 
 
-def shown(account: Account, resource: Resource) -> Body:
-    """Return a resource as replies show it: with what is attached to it."""
+def shown(resource: Resource, users_by_id: Mapping[str, Sequence[str]]) -> Body:
+    """Return a resource as replies show it: with what is attached to it, of all the users that there are."""
     properties = dict(resource.properties)
-    users = [{"id": user} for user in users_of(account, resource)]
+    users = [{"id": user} for user in users_by_id.get(resource.id.lower(), ())]
     if resource.type == "Microsoft.Network/networkSecurityGroups":
         properties["networkInterfaces"] = [user for user in users if "/networkInterfaces/" in user["id"]]
         properties["subnets"] = [user for user in users if "/subnets/" in user["id"]]
@@ -52,7 +52,16 @@ def users_of(account: Account, resource: Resource) -> list[str]:
     if resource.type == "Microsoft.Network/networkInterfaces":
         owner = resource.properties.get("virtualMachine")
         return [str(owner["id"])] if owner else []
-    return list(_naming(account, resource.id))
+    return find_users(account).get(resource.id.lower(), [])
+
+
+def find_users(account: Account) -> dict[str, list[str]]:
+    """Return the ids of what needs a security group or an address, by its id in lower case."""
+    found: dict[str, list[str]] = {}
+    for needed, user in _needs(account):
+        if needed:
+            found.setdefault(needed.lower(), []).append(user)
+    return found
 
 
 def public_address(account: Account, machine: Machine) -> Resource | None:
@@ -84,21 +93,19 @@ def sources(account: Account) -> Iterator[str]:
                     yield str(wide[wide.num_addresses // 2])
 
 
-def _naming(account: Account, id: str) -> Iterator[str]:
+def _needs(account: Account) -> Iterator[tuple[str, str]]:
+    """Yield what is needed and by what, as ids; "" for what is needed where something needs nothing."""
     for nic in account.of_type("Microsoft.Network/networkInterfaces"):
-        if _names(nic.properties, "networkSecurityGroup", id):
-            yield nic.id
+        yield _named(nic.properties, "networkSecurityGroup"), nic.id
         for one in nic.properties["ipConfigurations"]:
-            if _names(one["properties"], "publicIPAddress", id):
-                yield f"{nic.id}/ipConfigurations/{one['name']}"
+            yield _named(one["properties"], "publicIPAddress"), f"{nic.id}/ipConfigurations/{one['name']}"
     for network in account.of_type("Microsoft.Network/virtualNetworks"):
         for subnet in network.properties.get("subnets", []):
-            if _names(subnet["properties"], "networkSecurityGroup", id):
-                yield str(subnet["id"])
+            yield _named(subnet["properties"], "networkSecurityGroup"), str(subnet["id"])
 
 
-def _names(properties: Body, key: str, id: str) -> bool:
-    return str((properties.get(key) or {}).get("id", "")).lower() == id.lower()
+def _named(properties: Body, key: str) -> str:
+    return str((properties.get(key) or {}).get("id", ""))
 
 
 def _groups_before(account: Account, machine: Machine) -> Iterator[Resource]:

@@ -75,8 +75,9 @@ class ArmCall:
 
     @property
     def text(self) -> str:
-        """Return the route and the body as text, so that a fault may ask for a name."""
-        return f"{self.path}\n{self.body.decode('utf-8', 'replace')}"
+        """Return the route, the query and the body as text, so that a fault may ask for a name, or for a page."""
+        asked = "\n".join(f"{key}={value}" for key, value in self.query.items())
+        return f"{self.path}\n{asked}\n{self.body.decode('utf-8', 'replace')}"
 
     @property
     def host(self) -> str:
