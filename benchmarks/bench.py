@@ -151,7 +151,7 @@ def bench(folder: Path, line: Line | None) -> Iterator[Bench]:
     programs = [[sshd, "-D", "-e", "-f", str(folder / "config")], [sys.executable, "-c", SINK, address, str(sink_port)]]
     far = line.far if line else ()
     servers = [
-        # What a server leaves behind stays its own; else this process would adopt it, and its seconds would count for the near end.
+        # What a server leaves behind stays its own; else this process would adopt it, and count it for the near end.
         subprocess.Popen([*far, *program], stderr=subprocess.DEVNULL, preexec_fn=adopt_orphans)  # no threads here
         for program in programs
     ]
