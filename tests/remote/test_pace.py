@@ -47,12 +47,12 @@ def test_a_very_long_one_gets_the_most() -> None:
     assert streams_over(GIB, line(1000, 0.1), 0.1)[-1] == MOST_STREAMS
 
 
-@pytest.mark.parametrize(("mbit", "rtt_s"), [(1000, 0.001), (10_000, 0.0002)])
-def test_one_stream_that_fills_a_short_line_stays_alone(mbit: float, rtt_s: float) -> None:
+@pytest.mark.parametrize(("mbit", "rtt_s"), [(200, 0.04), (1000, 0.001), (10_000, 0.0002)])
+def test_one_stream_that_fills_the_line_stays_alone(mbit: float, rtt_s: float) -> None:
     assert set(streams_over(GIB, line(mbit, rtt_s), rtt_s)) == {1}
 
 
-@pytest.mark.parametrize(("mbit", "rtt_s"), [(200, 0.04), (50, 0.1)])
+@pytest.mark.parametrize(("mbit", "rtt_s"), [(100, 0.04), (50, 0.1)])
 def test_more_are_tried_on_a_line_that_takes_long_and_sent_home_when_they_bring_nothing(mbit: float, rtt_s: float) -> None:
     seen = streams_over(GIB, line(mbit, rtt_s), rtt_s)
     assert seen[-1] == 1
@@ -102,6 +102,20 @@ def test_more_that_brought_nothing_are_the_last() -> None:
     seen = streams_over(GIB, throttled, 0.04)
     assert max(seen) == 4
     assert seen[-1] == 1
+
+
+def test_a_line_that_gets_worse_after_more_brought_nothing_is_tried_again() -> None:
+    def worsens(streams: int, now: float) -> float:
+        return 24e6 if now < 6 else min(24e6, streams * 5e6)
+
+    seen = streams_over(GIB, worsens, 0.04)
+    assert seen[55] == 1
+    assert min(seen[120:150]) >= 4
+
+
+def test_streams_that_a_full_window_called_stay_though_something_else_has_no_time() -> None:
+    seen = streams_over(GIB, lambda streams, now: 45e6, 0.04)
+    assert seen[-1] == 4
 
 
 def test_a_busy_machine_gets_as_many_as_it_has_cores() -> None:

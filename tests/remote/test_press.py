@@ -11,11 +11,12 @@ SHRINKS_TO = 0.45
 def carry(
     total_mib: int,
     line: Callable[[float], float],
-    compressor: float,
+    compressor: float | Callable[[float], float],
     *,
     is_here: bool = True,
     shrinks_to: float = SHRINKS_TO,
     streams: int = 1,
+    core: float = 1.0,
 ) -> tuple[float, float, list[bool]]:
     """Carry so much, 1 MiB at a time with two under way; rates are MiB/s and `line` is told the time.
 
@@ -29,10 +30,11 @@ def carry(
     always = never = 0.0
     for _ in range(total_mib):
         rate = line(clock[0])
-        squeezing, plain, small = 1 / compressor, 1 / rate, shrinks_to / rate
+        squeezing = 1 / (compressor(clock[0]) if callable(compressor) else compressor)
+        plain, small = 1 / rate, shrinks_to / rate
         sent.append(press.is_on)
         if press.is_on and is_here:
-            press.squeezed(squeezing * streams)
+            press.squeezed(MIB, squeezing * streams, squeezing * streams * core)
         tickets.append(press.ask())
         clock[0] += max(squeezing, small) if press.is_on else plain
         always, never = always + max(squeezing, small), never + plain
@@ -75,6 +77,57 @@ def test_a_line_that_changes_is_followed() -> None:
     assert all(sent[-100:])
 
 
+def test_a_core_that_gets_free_is_found_out() -> None:
+    _, _, sent = carry(4000, lambda now: 40, lambda now: 20 if now < 12 else 80)
+    assert not any(sent[200:300])
+    assert sum(sent[-400:]) > 360
+
+
+def test_a_compressor_without_a_core_is_left_at_once() -> None:
+    took, best, sent = carry(200, lambda now: 25, 8, core=0.3)
+    assert sum(sent) <= 3
+    assert took < 1.1 * best
+
+
+def test_more_streams_do_not_give_it_a_core() -> None:
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+    press.squeezed(MIB, 0.1, 0.02)
+    assert not press.is_on
+    press.team(4)
+    for _ in range(100):
+        ticket = press.ask()
+        clock[0] += 1 / 25
+        press.answered(ticket, MIB)
+    assert not press.is_on
+
+
+def test_one_that_seemed_faster_at_first_is_compared_once_more_streams_are_there() -> None:
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+
+    def carry_at(rate: float, seconds: float) -> None:
+        end = clock[0] + seconds
+        while clock[0] < end:
+            ticket = press.ask()
+            if press.is_on:
+                press.squeezed(MIB, 0.1, 0.02)
+            clock[0] += 1 / (15 if press.is_on else rate)
+            press.answered(ticket, MIB)
+
+    carry_at(5, 3)  # a line that has hardly begun
+    assert press.is_on
+    press.team(4)
+    carry_at(90, 3)
+    assert not press.is_on
+
+
+def test_a_compressor_without_a_core_is_taken_all_the_same_on_a_slower_line() -> None:
+    took, best, sent = carry(200, lambda now: 2, 8, core=0.3)
+    assert sum(sent) > 180
+    assert took < 1.1 * best
+
+
 def test_more_streams_are_another_matter() -> None:
     clock = [0.0]
     press = Press(lambda: clock[0])
@@ -83,7 +136,7 @@ def test_more_streams_are_another_matter() -> None:
         turn = press.turn
         while press.turn == turn and clock[0] < 60:
             ticket = press.ask()
-            press.squeezed(streams / rate)
+            press.squeezed(MIB, streams / rate, streams / rate)
             clock[0] += 1 / rate
             press.answered(ticket, MIB)
 
@@ -105,7 +158,7 @@ def test_what_never_arrives_is_waited_for_no_longer() -> None:
     turn = press.turn
     while press.turn == turn:
         ticket = press.ask()
-        press.squeezed(0.02)
+        press.squeezed(MIB, 0.02, 0.02)
         clock[0] += 0.02
         press.answered(ticket, MIB)
     press.lost(lost)

@@ -88,6 +88,21 @@ def test_a_large_file_of_odd_length_with_holes_arrives(pipes, tmp_path: Path) ->
     assert names(tmp_path / "there") == ["odd", "sparse"]
 
 
+def test_what_was_chosen_a_while_ago_is_looked_at_once_more(pipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    (here / "a").write_text("one")
+    (here / "b").write_text("two")
+    files = gather(here, ["."])
+    transfer.push(pipes(), files, str(there))
+    (here / "a").write_text("three")
+    (here / "b").unlink()
+    monkeypatch.setattr("cloudtrain.remote.sending.FRESH_S", -1.0)
+    with pytest.raises(TransferError, match="b cannot be read"):
+        transfer.push(pipes(), files, str(there))
+    assert (there / "a").read_text() == "three"
+
+
 def test_text_travels_deflated_and_noise_does_not(pipes, tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "log").write_bytes(b"epoch 1 loss 0.25 accuracy 0.75\n" * 100_000)

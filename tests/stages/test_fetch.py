@@ -42,6 +42,9 @@ class Storage:
     def offers(self, need: Any) -> Sequence[Any]:
         return ()
 
+    def right_to(self, url: str) -> str:
+        return f"a right to {url}"
+
     def region_of(self, url: str) -> str:
         return f"region of {url}"
 

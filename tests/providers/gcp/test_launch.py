@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -23,6 +22,7 @@ from cloudtrain.model.spec import Market, OnFinish, SshSettings
 from cloudtrain.providers.boot import BootOrder, cloud_config
 from cloudtrain.providers.gcp import notes
 from cloudtrain.providers.gcp.account import Account
+from cloudtrain.providers.gcp.describe import AHEAD
 from cloudtrain.providers.gcp.insert import scheduling
 from cloudtrain.providers.gcp.provider import GcpProvider
 
@@ -106,7 +106,7 @@ def test_the_machine_is_bought_with_its_end_in_the_same_request(
         "automaticRestart": False,
         "onHostMaintenance": "TERMINATE",
         "instanceTerminationAction": "DELETE",
-        "terminationTime": (order.lease.deadline - timedelta(seconds=45)).isoformat(),
+        "terminationTime": (order.lease.deadline - AHEAD).isoformat(),
     }
     assert cloud.gcp.violations() == []
 

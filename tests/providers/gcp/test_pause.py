@@ -19,6 +19,7 @@ from cloudtrain.model.offer import Offer
 from cloudtrain.model.spec import Market
 from cloudtrain.providers.gcp import notes
 from cloudtrain.providers.gcp.account import Account
+from cloudtrain.providers.gcp.describe import AHEAD
 from cloudtrain.providers.gcp.provider import GcpProvider
 from cloudtrain.testing.clock import FakeClock
 
@@ -97,7 +98,7 @@ def test_a_started_machine_has_its_end_moved_before_it_runs(
     order = [named.index(f"compute.instances.{verb}") for verb in ("setMetadata", "setScheduling", "start")]
     assert order == sorted(order)
     [made] = cloud.bodies()
-    assert made["scheduling"]["terminationTime"] == (lease.deadline - timedelta(seconds=45)).isoformat()
+    assert made["scheduling"]["terminationTime"] == (lease.deadline - AHEAD).isoformat()
     said = notes.metadata(made)
     assert str(int(lease.deadline.timestamp())) in said["user-data"]
     assert account.keys.keys_of(before.ref.id).host_key.splitlines()[2] in said["user-data"]
@@ -180,7 +181,7 @@ def test_a_deadline_that_google_moves_all_the_same_is_moved(
     from cloudtrain.providers.gcp.machines import Found
 
     def allowed(found: Found, deadline: object, account: Account) -> None:
-        shown = (lease.deadline - timedelta(seconds=45)).isoformat()
+        shown = (lease.deadline - AHEAD).isoformat()
         cloud.gcp.machines()[0].body["resourceStatus"]["scheduling"]["terminationTimestamp"] = shown
 
     launched = provider.launch(order)
