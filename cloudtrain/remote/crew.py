@@ -141,6 +141,17 @@ class Crew:
         elif wanted > working:
             self._wanted = max(self._wanted, wanted)
         self._call()
+        self._look_ahead(left)
+
+    def _look_ahead(self, left: float) -> None:
+        """Tell the streams how long all of it will take, but the fastest one, which may always go on."""
+        streams = [stream for _, stream in self._members if stream.is_called and stream.error is None]
+        rates = [stream.rate() for stream in streams]
+        with self._work.changed:
+            for stream, rate in zip(streams, rates, strict=True):
+                stream.horizon_s = left / sum(rates) if 0 < rate < max(rates) else None
+            if len(streams) > 1:
+                self._work.changed.notify_all()
 
     def _call(self) -> None:
         """Have as many work as are wanted of those that can, the first ones first; the others finish what they have begun."""

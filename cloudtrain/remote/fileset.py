@@ -178,9 +178,10 @@ class _Walk:
         try:
             with os.scandir(self.root / prefix) as items:
                 for item in items:
-                    kind = "folder" if item.is_dir(follow_symlinks=False) else "file"
-                    if not _stays_here(prefix, item.name, kind) and not is_ignored(levels, prefix, item.name, kind):
-                        found.append(f"{item.name}/" if kind == "folder" else item.name)
+                    name, kind = item.name, "folder" if item.is_dir(follow_symlinks=False) else "file"
+                    if _stays_here(prefix, name, kind) or (levels and is_ignored(levels, prefix, name, kind)):
+                        continue
+                    found.append(f"{name}/" if kind == "folder" else name)
         except OSError as error:
             raise _unreadable(prefix or str(self.root), error) from error
         found.sort()

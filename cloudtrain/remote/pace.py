@@ -15,7 +15,7 @@ MOST_STREAMS = 8
 
 _SMALL = 4 << 20
 _WINDOW = 1.75 * (1 << 20)
-_WINDOW_IS_FULL = 1.25 * (1 << 20)
+_WINDOW_IS_FULL, _WINDOW_IS_USED = 1.25 * (1 << 20), 0.8 * (1 << 20)
 _SHORTEST_RTT_S, _LONG_RTT_S = 0.004, 0.06
 _FEW = 4
 _SETTLING_S = 0.45
@@ -27,7 +27,7 @@ _SAG = 0.7
 _BUSY = 0.6
 _MOST_FOR_CORES = 4
 _WORTH_A_TRIAL_S = 4.0
-_TRIAL_AFTER_S = 2.0
+_TRIAL_AFTER_S = 1.5
 _ENOUGH_FOR_S = 30.0
 
 
@@ -62,7 +62,7 @@ class Pace:
         self._best = 0.0
         self._before, self._streams_before = 0.0, MOST_STREAMS
         self._may_try = False
-        self._enough_until, self._enough_for_s = 0.0, _ENOUGH_FOR_S
+        self._enough_until, self._enough_rate, self._enough_for_s = 0.0, 0.0, _ENOUGH_FOR_S
 
     def wanted(self, seen: Seen) -> int:
         """Return how many streams should work."""
@@ -74,11 +74,13 @@ class Pace:
             was, self._streams_before = self._streams_before, MOST_STREAMS
             self._may_try = rate >= _LARGE_GAIN * self._before
             if rate < _GAIN * self._before:
-                self._enough_until = seen.now + self._enough_for_s
+                self._enough_until, self._enough_rate = seen.now + self._enough_for_s, rate
                 self._enough_for_s *= 2
-                return was
+                # A window that was full still is; then it is something else that had no time.
+                is_full = self._before * seen.rtt_s / was >= _WINDOW_IS_FULL
+                return seen.streams if is_full else was
         self._best = max(self._best, rate)
-        if seen.now < self._enough_until or seen.left < rate * _login_s(seen.rtt_s):
+        if self._is_enough(seen.now, rate) or seen.left < rate * _login_s(seen.rtt_s):
             return seen.streams
         wanted = max(self._for_line(seen, rate, seen.rtt_s), self._for_cores(seen))
         if wanted > seen.streams:
@@ -91,14 +93,19 @@ class Pace:
         is_full = rate * rtt_s / seen.streams >= _WINDOW_IS_FULL
         seconds = seen.now - self._samples[0].now
         is_sagging = rate < _SAG * self._best and seconds >= _SPAN_S
-        if not (is_full or is_sagging or self._is_worth_a_trial(seen, rate)):
+        if not (is_full or is_sagging or self._is_worth_a_trial(seen, rate, rtt_s)):
             return seen.streams
         return min(MOST_STREAMS, max(_for_distance(rtt_s), 2 * seen.streams))
 
-    def _is_worth_a_trial(self, seen: Seen, rate: float) -> bool:
+    def _is_enough(self, now: float, rate: float) -> bool:
+        """Say whether more brought nothing lately, and nothing is worse since."""
+        return now < self._enough_until and rate >= _SAG * self._enough_rate
+
+    def _is_worth_a_trial(self, seen: Seen, rate: float, rtt_s: float) -> bool:
         """Say whether to find out what more would bring: once, when much time is left, and on while it brings a lot."""
         has_settled = self._began is not None and seen.now - self._began >= _TRIAL_AFTER_S
-        return (seen.streams == 1 or self._may_try) and has_settled and seen.left > rate * _WORTH_A_TRIAL_S
+        is_thin = rate * rtt_s / seen.streams < _WINDOW_IS_USED  # else hardly anything gets lost on the way
+        return (seen.streams == 1 or self._may_try) and is_thin and has_settled and seen.left > rate * _WORTH_A_TRIAL_S
 
     def _for_cores(self, seen: Seen) -> int:
         first = self._samples[0]
@@ -110,7 +117,7 @@ class Pace:
             self._changed = True
             self._samples.clear()
         if self._samples and seen.turn != self._samples[-1].turn:
-            self._best = 0.0
+            self._best, self._streams_before = 0.0, MOST_STREAMS
             self._samples.clear()
         if not self._samples and not seen.done:
             return

@@ -2,7 +2,8 @@
 
 Squeezing pays where the line is slow and a core is free. Neither is known, and both change: so what arrives in a second is
 measured with it, and without it where the compressor and not the line may be the limit; the better one goes on, the other is
-tried again now and then, and more and more seldom. Where both are the same, nothing is squeezed: that costs less CPU.
+tried again now and then, and more and more seldom. Where both are the same, nothing is squeezed: that costs less CPU. A
+compressor that has to wait for a core from the first moment on is not waited for, unless the line is slower still.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,10 @@ _SPAN_S = 0.6
 _LEAST_BYTES = 4 << 20
 _LEAST_ANSWERS = 3
 _MOSTLY_SQUEEZING = 0.75
+_CONTENDED, _SEEN_S = 0.5, 0.05
 _GAIN = 1.05
-_FIRST_TRIAL_S, _LONGEST_S = 8.0, 120.0
+_FIRST_TRIAL_S, _CONTENDED_TRIAL_S, _LONGEST_S = 8.0, 20.0, 120.0
+_MUCH_FASTER = 1.5
 
 
 class Press:
@@ -32,6 +35,9 @@ class Press:
         self._rates: dict[bool, float] = {}
         self._began = -1.0
         self._bytes, self._answers, self._squeezing_s = 0, 0, 0.0
+        self._has_judged = self._is_contended = False
+        self._spans = 0
+        self._pressed, self._pressing_s, self._pressing_cpu_s = 0, 0.0, 0.0
         self._trial_at, self._pause_s = 0.0, _FIRST_TRIAL_S
 
     @property
@@ -44,10 +50,17 @@ class Press:
         self._under_way[self._turn % 2] += 1
         return self._turn
 
-    def squeezed(self, seconds: float) -> None:
-        """Note how long this side took to squeeze something."""
+    def squeezed(self, size: int, seconds: float, cpu_s: float) -> None:
+        """Note how long this side took to squeeze so many bytes, and how long of that a core was at work on it."""
         self._is_here = True
         self._squeezing_s += seconds
+        if self._has_judged:
+            return
+        self._pressed, self._pressing_s = self._pressed + size, self._pressing_s + seconds
+        self._pressing_cpu_s += cpu_s
+        if self.is_on and self._pressing_s >= _SEEN_S and self._pressing_cpu_s < _CONTENDED * self._pressing_s:
+            self._is_contended, self._trial_at = True, self._clock() + _CONTENDED_TRIAL_S
+            self._switch()
 
     def answered(self, ticket: int, size: int) -> None:
         """Note that so many bytes of content are across, and judge when enough of them are."""
@@ -73,8 +86,11 @@ class Press:
         if streams != self._streams:
             self._streams = streams
             self._rates.clear()
-            self._trial_at, self._pause_s = 0.0, _FIRST_TRIAL_S
-            self._began = -1.0
+            self._began, self._spans = -1.0, 0
+            if not self._is_contended:
+                self._trial_at, self._pause_s = 0.0, _FIRST_TRIAL_S
+            elif self.is_on:
+                self._switch()
 
     def _begin(self, now: float) -> None:
         self._began = now
@@ -90,6 +106,8 @@ class Press:
 
     def _judge(self, now: float, rate: float) -> None:
         self._rates[self.is_on] = rate
+        self._has_judged = True
+        self._spans += 1
         if len(self._rates) == 2:
             better = self._rates[True] > _GAIN * self._rates[False]
             # The other one's rate grows old; it is measured anew when its turn has come.
@@ -97,9 +115,14 @@ class Press:
             self._trial_at, self._pause_s = now + self._pause_s, min(_LONGEST_S, 2 * self._pause_s)
             if better != self.is_on:
                 return self._switch()
-        elif now >= self._trial_at and self._may_gain(now - self._began):
+        elif self._is_worth_a_trial(now, rate):
             return self._switch()
         return self._begin(now)
+
+    def _is_worth_a_trial(self, now: float, rate: float) -> bool:
+        if self._is_contended and not self.is_on and self._spans > 1 and self._pressed > _MUCH_FASTER * rate * self._pressing_s:
+            return True  # it waits for a core, and is faster than the line all the same, which has had time to begin
+        return now >= self._trial_at and self._may_gain(now - self._began)
 
     def _may_gain(self, seconds: float) -> bool:
         """Say whether the other one may be better: with time to spare for the compressor, the line is the limit."""

@@ -43,12 +43,11 @@ class Push:
         self._checked, self._wanted = 0, 0.0
         self._checking = threading.Lock()
 
-    def seals(self) -> Iterator[Item]:
-        """Hand out what comes last: links, then folders, unless nothing has changed there."""
-        for kind in ("link", "folder") if self._is_changing else ():
-            others = [part for part in self._files.entries.blocks if part.has_others]
-            for _, block in blocks(self._described(others, kind)):
-                yield Told(SEAL, None, block)
+    def seals(self, kind: str) -> Iterator[Item]:
+        """Hand out what comes last, unless nothing has changed there: each "link", and when all are made, each "folder"."""
+        others = [part for part in self._files.entries.blocks if part.has_others] if self._is_changing else []
+        for _, block in blocks(self._described(others, kind)):
+            yield Told(SEAL, None, block)
 
     def raise_problems(self) -> None:
         """Raise TransferError naming what could not be sent, if there was something."""

@@ -1,4 +1,4 @@
-"""One agent at work: a thread that asks, a thread that hears the answers, and what is under way between them."""
+"""One agent at work: threads that ask, a thread that hears the answers, and what is under way between them."""
 
 import threading
 import time
@@ -17,6 +17,7 @@ _PINGS = 5
 _MOST_ITEMS = 48
 _FIRST_UNDER_WAY = 4 << 20
 _AHEAD_S = 0.5
+_SLACK_S = 0.2
 
 
 class Asked(NamedTuple):
@@ -37,6 +38,7 @@ class Stream:
         busy_s: how long the agent says it worked on what it was given.
         carried: bytes on the line that were answered for, either way.
         is_called: it is to take part; until then it is there in case it will be.
+        horizon_s: how long all that is left will take, for a stream that the others shall not have to wait for.
         error: why the wire broke, if it did.
     """
 
@@ -47,6 +49,7 @@ class Stream:
         self.busy_s = 0.0
         self.carried = 0
         self.is_called = False
+        self.horizon_s: float | None = None
         self.error: Exception | None = None
         self._wire = wire
         self._work = work
@@ -54,10 +57,12 @@ class Stream:
         self._press = press
         self._most = most_under_way
         self._allowed = min(most_under_way, _FIRST_UNDER_WAY)
+        self._in_order = threading.Lock()
         self._under_way: deque[Asked] = deque()
         self._weight = 0
         self._arrivals: deque[tuple[float, int]] = deque()
         self._arrived = 0
+        self._usual = 0
         self._pings = 0
         self._is_ping_due = False
         self._threads: list[threading.Thread] = []
@@ -65,24 +70,34 @@ class Stream:
     def start(self, first_bytes: bytes, order: object) -> None:
         """Send the agent over, tell it what it is for, and begin."""
         self._threads = [
-            threading.Thread(target=self._ask, args=(first_bytes, order), daemon=True),
+            threading.Thread(target=self._begin, args=(first_bytes, order), daemon=True),
             threading.Thread(target=self._hear, daemon=True),
         ]
-        for thread in self._threads:
+        for thread in self._threads[:]:
             thread.start()
 
     def join(self) -> None:
-        """Wait until both threads have ended; the wire must have been ended before."""
+        """Wait until all threads have ended; the wire must have been ended before."""
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, first_bytes: bytes, order: object) -> None:
+    def _begin(self, first_bytes: bytes, order: object) -> None:
         try:
             self._wire.send([first_bytes, *encode(ORDER, order)])
+        except OSError:
+            return  # whoever hears the answers learns what became of the wire
+        # While one waits for the line, the other reads and squeezes what comes next.
+        second = threading.Thread(target=self._ask, daemon=True)
+        self._threads.append(second)
+        second.start()
+        self._ask()
+
+    def _ask(self) -> None:
+        try:
             while (item := self._work.take(self._is_free)) is not None:
                 self._ask_one(item)
         except OSError:
-            return  # whoever hears the answers learns what became of the wire
+            return  # as above
 
     def _ask_one(self, item: Item) -> None:
         try:
@@ -94,26 +109,40 @@ class Stream:
             self._work.finished()
             return
         kind, words, body = question
-        is_pressing, began = self._press.is_on, time.monotonic()
+        is_pressing, began, worked = self._press.is_on, time.monotonic(), time.thread_time()
         deflated = squeezed(body) if body and is_pressing else None
+        if body and is_pressing:
+            with self._work.changed:
+                self._press.squeezed(len(body), time.monotonic() - began, time.thread_time() - worked)
+        pieces = encode(kind, words, body, deflated=deflated, may_deflate=is_pressing)
+        with self._in_order:
+            if self._note(item, len(body if deflated is None else deflated)):
+                self._wire.send(pieces)
+
+    def _note(self, item: Item, sent: int) -> bool:
+        """Note that a question is about to be sent; return False, and give it back, where the wire is broken."""
         with self._work.changed:
             if self.error is not None:
                 self._work.give_back([item])
-                return
-            if body and is_pressing:
-                self._press.squeezed(time.monotonic() - began)
-            self._under_way.append(Asked(item, len(body if deflated is None else deflated), self._press.ask()))
+                return False
+            self._under_way.append(Asked(item, sent, self._press.ask()))
             self._weight += item.weight
         if self._is_ping_due:
             self._is_ping_due = False
             self._wire.send(encode(PING, time.monotonic()))
-        self._wire.send(encode(kind, words, body, deflated=deflated, may_deflate=is_pressing))
+        return True
 
     def _is_free(self) -> bool:
-        """Say whether another item may be asked for: two at least are always under way."""
-        if self.error is not None or not self.is_called:
+        """Say whether another item may be asked for: two are always under way, but for what would keep the others waiting."""
+        if self.error is not None or not self.is_called or self._is_last_to_end():
             return False
         return len(self._under_way) < 2 or (self._weight < self._allowed and len(self._under_way) < _MOST_ITEMS)
+
+    def _is_last_to_end(self) -> bool:
+        rate = self.rate()
+        if self.horizon_s is None or not rate:
+            return False
+        return (self._weight + self._usual) / rate > self.horizon_s + _SLACK_S
 
     def _hear(self) -> None:
         try:
@@ -168,17 +197,24 @@ class Stream:
                 self.busy_s += frame.words
         self._work.finished()
 
+    def rate(self) -> float:
+        """Return how many bytes of content were answered for in a second of late; 0 while unknown."""
+        if len(self._arrivals) < 2:
+            return 0.0
+        # What does not arrive slows it down as well, unless there is nothing that could.
+        now = time.monotonic() if self._under_way else self._arrivals[-1][0]
+        return (self._arrived - self._arrivals[0][1]) / max(1e-3, now - self._arrivals[0][0])
+
     def _allow(self, now: float, weight: int) -> None:
         """Let so much be under way as arrives in the next moment: what waits here for a slow line, no other stream can take."""
+        self._usual = weight or self._usual
         self._arrived += weight
         self._arrivals.append((now, self._arrived))
         while len(self._arrivals) > 2 and now - self._arrivals[1][0] >= _AHEAD_S:
             self._arrivals.popleft()
-        began, before = self._arrivals[0]
-        if now - began >= _AHEAD_S:
-            rate = (self._arrived - before) / (now - began)
-            self._allowed = min(self._most, int(rate * ((self.rtt_s or 0.0) + _AHEAD_S)))
-        elif now > began:
+        if now - self._arrivals[0][0] >= _AHEAD_S:
+            self._allowed = min(self._most, int(self.rate() * ((self.rtt_s or 0.0) + _AHEAD_S)))
+        else:
             self._allowed = min(self._most, max(self._allowed, _FIRST_UNDER_WAY + 2 * self._arrived))
 
     def _measure(self, frame: Frame) -> None:

@@ -40,8 +40,9 @@ def push(line: Line, files: FileSet, destination: str, on_bytes: OnBytes | None 
     try:
         with Crew(line, task, job.work) as crew:
             crew.run(job.left, counting.tell)
-            job.work.add(job.seals())
-            crew.run(job.left, counting.tell)
+            for kind in ("link", "folder"):
+                job.work.add(job.seals(kind))
+                crew.run(job.left, counting.tell)
     except RefusedError as error:
         raise TransferError(f"Not everything arrived: {error}", "Try again: what has arrived is kept.") from error
     job.raise_problems()
