@@ -133,9 +133,16 @@ def _run(serving: Coroutine[Any, Any, None], doors: "queue.Queue[_Door | None]")
 async def _keep_open(folder: Path, home: Path, cut_after_bytes: int | None, doors: "queue.Queue[_Door | None]") -> None:
     import asyncssh
 
+    callers: list[asyncssh.SSHServerConnection] = []
+
+    class Host(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            callers.append(conn)
+
     listening = await asyncssh.listen(
         "127.0.0.1",
         0,
+        server_factory=Host,
         server_host_keys=[str(folder / "host_key")],
         authorized_client_keys=str(folder / "authorized_keys"),
         process_factory=lambda process: _serve_command(process, home, cut_after_bytes),
@@ -147,6 +154,9 @@ async def _keep_open(folder: Path, home: Path, cut_after_bytes: int | None, door
     await closing.wait()
     listening.close()
     await listening.wait_closed()
+    for caller in callers:  # a connection that nobody closed outlives its server's loop, and is complained of much later
+        caller.abort()
+        await caller.wait_closed()
 
 
 def _make_server(folder: Path, port: int) -> SshServer:
