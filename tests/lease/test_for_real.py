@@ -215,10 +215,12 @@ def terminal(host: Host) -> "Iterator[subprocess.Popen[bytes]]":
     flags = [word for option in options for word in ("-o", option)]
     command = ["ssh", "-F", "none", *flags, "-tt", "-i", str(endpoint.identity_file), endpoint.host, "echo in; exec cat"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
-        assert session.stdout is not None
-        assert session.stdout.readline().strip() == b"in"
-        yield session
-        session.kill()
+        try:
+            assert session.stdout is not None
+            assert session.stdout.readline().strip() == b"in"
+            yield session
+        finally:
+            session.kill()  # a session that nobody ends is waited for without end
 
 
 def be_quiet_and_watched(fleet: Fleet, host: Host) -> None:
