@@ -99,6 +99,7 @@ def test_the_request_is_exactly_this(provider: AwsProvider, cloud: Cloud, order:
         host_public_key=keys.host_public_key,
     )
     provider.get(launched.ref)
+    cloud.aws.settle()  # seen once, it boots: by itself a moment later, and not at this moment for certain
     assert cloud.hypervisor.orders[0].user_data == cloud_config(told)
 
 
@@ -315,6 +316,7 @@ def test_the_private_host_key_is_in_the_user_data_and_nowhere_else(
 ) -> None:
     caplog.set_level("INFO")
     shown = provider.get(provider.launch(order).ref)
+    cloud.aws.settle()
     keys = account.keys.keys_of(order.token)
     secret = keys.host_key.splitlines()[2]
     [machine] = cloud.hypervisor.orders

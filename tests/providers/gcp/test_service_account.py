@@ -414,6 +414,7 @@ def test_a_tpu_machine_has_one_as_well(
     [node] = cloud.gcp.account.tpu_nodes.values()
     assert node["serviceAccount"]["email"].startswith(f"{ID}@")
     assert service_account.SCOPE in node["serviceAccount"]["scope"]
+    cloud.gcp.settle()
     pages = cloud.hypervisor.orders[-1].metadata
     assert pages["instance/service-accounts/default/email"] == node["serviceAccount"]["email"]
     end(provider, cloud, ref)
