@@ -113,7 +113,7 @@ def test_a_launch_gets_over_trouble_of_the_moment(world: World, alice: Person, t
         assert error is None, (fault, error)
         world.pretend.settle()
         # One for each. AWS still shows those before it, and boots when it is looked at; the others show what lives alone.
-        assert max(world.hypervisor.booted, len(world.pretend.cloud.machines())) == number, fault
+        assert max(len(world.hypervisor.orders), len(world.pretend.cloud.machines())) == number, fault
         put_right(world, alice, f"{call} {fault}", error)
 
 

@@ -15,6 +15,7 @@ from cloudtrain.testing.playground.aws import AwsCloud
 from cloudtrain.testing.playground.faults import When
 from cloudtrain.testing.playground.hypervisor import LocalHypervisor
 from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 from . import aws, azure, gcp
 from .faulted import FAULTED, Faulted
@@ -33,34 +34,19 @@ DAY_S = 25 * 3600.0
 """Longer than the lease of every order here: then even an order that nobody heard of again is closed."""
 
 
-class Notebook:
-    """A hypervisor that boots nothing. It reads in the user data whether each machine would have known its end."""
+class Notebook(BootsNothing):
+    """It reads in the user data whether each machine would have known its end."""
 
     def __init__(self) -> None:
-        self.booted = 0
+        super().__init__()
         self.unarmed: list[str] = []
         self.own_ends: tuple[str, ...] = ()
 
     def boot(self, order: MachineOrder) -> Booted:
-        self.booted += 1
         deadline = deadline_in(order.user_data, self.own_ends)
         if deadline is None or deadline <= datetime.now(UTC):
             self.unarmed.append(f"{order.id} booted with the deadline {deadline}")
-        return Booted(f"127.0.1.{self.booted % 250 + 1}")
-
-    def reboot(self, id: str) -> None:
-        pass
-
-    switch_off = destroy = reboot
-
-    def set_metadata(self, id: str, path: str, text: str | None) -> None:
-        pass
-
-    def advance(self, seconds: float) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+        return super().boot(order)
 
 
 class Hosts(Notebook):

@@ -17,35 +17,10 @@ from cloudtrain.providers.gcp.provider import GcpProvider
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.playground.gcp import GcpCloud
 from cloudtrain.testing.playground.hypervisor.google_metadata import GoogleMetadata
-from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 BUCKET = "my-bucket"
 URL = f"gs://{BUCKET}/prefix"
-
-
-class NoHypervisor:
-    """Boots nothing; remembers what a machine would find."""
-
-    def __init__(self) -> None:
-        self.orders: dict[str, MachineOrder] = {}
-
-    def boot(self, order: MachineOrder) -> Booted:
-        self.orders[order.id] = order
-        return Booted(f"127.0.1.{len(self.orders)}")
-
-    def reboot(self, id: str) -> None:
-        """Do nothing."""
-
-    switch_off = destroy = reboot
-
-    def set_metadata(self, id: str, path: str, text: str | None) -> None:
-        """Do nothing."""
-
-    def advance(self, seconds: float) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 @dataclass
@@ -62,7 +37,7 @@ class World:
     """The cloud with one bucket, and who rents in it."""
 
     gcp: GcpCloud
-    hypervisor: NoHypervisor
+    hypervisor: BootsNothing
     provider: GcpProvider
     clock: FakeClock
     stack: ExitStack = field(default_factory=ExitStack)
@@ -73,7 +48,9 @@ class World:
         machine = MachineSpec("gcp-e2", "gcp", endpoint_url=self.gcp.url, ssh=SshSettings(allow_from=("198.51.100.7/32",)))
         lease = Lease((self.clock.now() + timedelta(hours=2)).replace(microsecond=0), 0.2)
         ref = self.provider.launch(LaunchOrder(token, machine, offer, lease, "me", checkpoints=checkpoints)).ref
-        service = GoogleMetadata(self.hypervisor.orders[ref.id].metadata)
+        self.gcp.settle()
+        [booted] = (order for order in self.hypervisor.orders if order.id == ref.id)
+        service = GoogleMetadata(booted.metadata)
         place = self.stack.enter_context(served(service))
         return Rented(ref, {"GCE_METADATA_HOST": place, "STORAGE_EMULATOR_HOST": self.gcp.url}, service)
 
@@ -96,7 +73,7 @@ class World:
 @contextmanager
 def world(home: Path) -> Iterator[World]:
     """Start a cloud; its login must be in the environment."""
-    hypervisor, clock = NoHypervisor(), FakeClock()
+    hypervisor, clock = BootsNothing(), FakeClock()
     with ExitStack() as stack, GcpCloud(hypervisor, clock) as gcp:
         gcp.make_bucket(BUCKET)
         machine = MachineSpec("gcp-e2", "gcp", endpoint_url=gcp.url)

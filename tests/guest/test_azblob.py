@@ -29,33 +29,12 @@ from cloudtrain.testing.playground.azure.blobs import Blob, Container
 from cloudtrain.testing.playground.azure.entra import STORAGE
 from cloudtrain.testing.playground.azure.roles import BUILT_IN
 from cloudtrain.testing.playground.azure.things import Group, Resource
-from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 URL = "az://digits/data/prefix/job/"
 PREFIX = "prefix/job/"
 MACHINE = "machine-1"
 CONTRIBUTOR = next(guid for guid, (name, _, _) in BUILT_IN.items() if name == "Storage Blob Data Contributor")
-
-
-class Nowhere:
-    """Boots nothing."""
-
-    def boot(self, order: MachineOrder) -> Booted:
-        raise AssertionError(order.id)
-
-    def reboot(self, id: str) -> None:
-        pass
-
-    switch_off = destroy = reboot
-
-    def set_metadata(self, id: str, path: str, text: str | None) -> None:
-        pass
-
-    def advance(self, seconds: float) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class Store:
@@ -115,7 +94,7 @@ def read_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch, read_once: Path) -> Iterator[Store]:
     monkeypatch.setenv("CLOUDTRAIN_CACHE", str(read_once))
-    with AzureCloud(Nowhere(), FakeClock()) as cloud:
+    with AzureCloud(BootsNothing(), FakeClock()) as cloud:
         monkeypatch.setenv("SSL_CERT_FILE", str(cloud.certificate))
         made = Store(cloud)
         made.allow()

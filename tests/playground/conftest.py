@@ -1,7 +1,6 @@
 """A pretend AWS with a hypervisor that only writes down what it was asked, and clients of the real SDK."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -13,6 +12,7 @@ from cloudtrain.testing.playground.aws import AwsCloud
 from cloudtrain.testing.playground.azure import AzureCloud
 from cloudtrain.testing.playground.gcp import GcpCloud
 from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 from .arm_calls import Arm
 from .google_calls import Google
@@ -20,23 +20,21 @@ from .google_calls import Google
 CREDENTIALS = {"aws_access_key_id": "playground", "aws_secret_access_key": "playground"}
 
 
-@dataclass
-class RecordingHypervisor:
-    """Boots nothing; knows what it was told."""
+class RecordingHypervisor(BootsNothing):
+    """Knows everything that it was told."""
 
-    orders: list[MachineOrder] = field(default_factory=list)
-    told: list[tuple[str, ...]] = field(default_factory=list)
-    metadata: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    advanced: float = 0.0
-    boots_nothing: bool = False
-    broken: bool = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, ...]] = []
+        self.metadata: dict[str, dict[str, str | None]] = {}
+        self.advanced = 0.0
+        self.boots_nothing = self.broken = False
 
     def boot(self, order: MachineOrder) -> Booted:
         if self.boots_nothing:
             raise OSError("no room on this computer")
-        self.orders.append(order)
         self.metadata.setdefault(order.id, {}).update(order.metadata)
-        return Booted(f"127.0.1.{len(self.orders)}")
+        return super().boot(order)
 
     def reboot(self, id: str) -> None:
         self._work()
@@ -57,9 +55,6 @@ class RecordingHypervisor:
 
     def advance(self, seconds: float) -> None:
         self.advanced += seconds
-
-    def close(self) -> None:
-        self.told.append(("close",))
 
     def _work(self) -> None:
         if self.broken:

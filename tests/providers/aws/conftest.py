@@ -23,36 +23,11 @@ from cloudtrain.providers.base import ProviderSettings
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.playground.aws import AwsCloud
 from cloudtrain.testing.playground.aws.moto_app import ACCOUNT
-from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 REGION, OTHER_REGION, ZONE = "us-east-1", "eu-west-1", "us-east-1b"
 HERE = "198.51.100.7/32"
 ACCOUNT_ID = ACCOUNT
-
-
-class NoHypervisor:
-    """Boots nothing; every machine has an address."""
-
-    def __init__(self) -> None:
-        self.orders: list[MachineOrder] = []
-
-    def boot(self, order: MachineOrder) -> Booted:
-        self.orders.append(order)
-        return Booted(f"127.0.1.{len(self.orders)}")
-
-    def reboot(self, id: str) -> None:
-        pass
-
-    switch_off = destroy = reboot
-
-    def set_metadata(self, id: str, path: str, text: str | None) -> None:
-        pass
-
-    def advance(self, seconds: float) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass
@@ -71,7 +46,7 @@ class Cloud:
     """The pretend AWS, and what was asked of it."""
 
     aws: AwsCloud
-    hypervisor: NoHypervisor
+    hypervisor: BootsNothing
     calls: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -155,7 +130,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: FakeClock) -> 
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    hypervisor = NoHypervisor()
+    hypervisor = BootsNothing()
     with AwsCloud(hypervisor, clock) as aws:
         yield Cloud(aws, hypervisor)
 

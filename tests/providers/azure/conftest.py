@@ -21,7 +21,7 @@ from cloudtrain.testing.playground.azure import AzureCloud
 from cloudtrain.testing.playground.azure.access import Assignment
 from cloudtrain.testing.playground.azure.account import CLIENT, TENANT
 from cloudtrain.testing.playground.azure.things import Machine
-from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 REGION, SIZE, OTHER_SIZE = "eastus", "Standard_NC4as_T4_v3", "Standard_NC8as_T4_v3"
 HERE = "198.51.100.7/32"
@@ -46,37 +46,12 @@ LOGINS = (
 )
 
 
-class NoHypervisor:
-    """Boots nothing; every machine has an address."""
-
-    def __init__(self) -> None:
-        self.orders: list[MachineOrder] = []
-
-    def boot(self, order: MachineOrder) -> Booted:
-        self.orders.append(order)
-        return Booted(f"127.0.1.{len(self.orders)}")
-
-    def reboot(self, id: str) -> None:
-        pass
-
-    switch_off = destroy = reboot
-
-    def set_metadata(self, id: str, path: str, text: str | None) -> None:
-        pass
-
-    def advance(self, seconds: float) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
 @dataclass
 class Cloud:
     """The pretend Azure, and what was asked of it."""
 
     azure: AzureCloud
-    hypervisor: NoHypervisor
+    hypervisor: BootsNothing
 
     def named(self) -> list[str]:
         """Return the methods that were called, in order."""
@@ -138,7 +113,7 @@ def read_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, nobody_is_logged_in: Path, clock: FakeClock, read_once: Path) -> Iterator[Cloud]:
     """Start an empty cloud and log in to it and nowhere else."""
-    hypervisor = NoHypervisor()
+    hypervisor = BootsNothing()
     monkeypatch.setenv("CLOUDTRAIN_CACHE", str(read_once))
     with AzureCloud(hypervisor, clock) as azure:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(azure.certificate))

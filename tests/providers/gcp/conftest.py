@@ -16,7 +16,7 @@ from cloudtrain.providers.gcp.account import Account
 from cloudtrain.providers.gcp.provider import GcpProvider
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.playground.gcp import GcpCloud
-from cloudtrain.testing.playground.machine import Booted, MachineOrder
+from tests.hypervisors import BootsNothing
 
 REGION, ZONE = "us-central1", "us-central1-a"
 HERE = "198.51.100.7/32"
@@ -35,37 +35,12 @@ LOGINS = (
 )
 
 
-class NoHypervisor:
-    """Boots nothing; every machine has an address."""
-
-    def __init__(self) -> None:
-        self.orders: list[MachineOrder] = []
-
-    def boot(self, order: MachineOrder) -> Booted:
-        self.orders.append(order)
-        return Booted(f"127.0.1.{len(self.orders)}")
-
-    def reboot(self, id: str) -> None:
-        pass
-
-    switch_off = destroy = reboot
-
-    def set_metadata(self, id: str, path: str, text: str | None) -> None:
-        pass
-
-    def advance(self, seconds: float) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
 @dataclass
 class Cloud:
     """The pretend Google Cloud, and what was asked of it."""
 
     gcp: GcpCloud
-    hypervisor: NoHypervisor
+    hypervisor: BootsNothing
 
     def named(self) -> list[str]:
         """Return the methods that were called, in order."""
@@ -96,7 +71,7 @@ def nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, nobody_is_logged_in: Path, clock: FakeClock) -> Iterator[Cloud]:
     """Start an empty cloud and log in to it and nowhere else."""
-    hypervisor = NoHypervisor()
+    hypervisor = BootsNothing()
     with GcpCloud(hypervisor, clock) as gcp:
         monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN)
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", gcp.project)
