@@ -13,6 +13,7 @@ THOROUGH = (
     "clouds/",
     "e2e/test_aws.py",
     "e2e/test_clouds.py",
+    "e2e/test_iam_policy.py",
     "lease/test_everywhere.py",
     "lease/test_for_real.py",
     "playground/",

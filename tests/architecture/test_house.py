@@ -1,6 +1,7 @@
 """The house keeps its shape: public names, layers, sizes, words."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -52,13 +53,17 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         cloudtrain.nonsense  # noqa: B018  # looking is the test
 
 
+@functools.cache
+def parsed(module: Path) -> ast.Module:
+    return ast.parse(module.read_text())
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_fits_its_size_and_its_functions_fit_a_screen(module: Path) -> None:
-    text = module.read_text()
-    assert text.count("\n") <= 300
+    assert module.read_text().count("\n") <= 300
     long = [
         f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(module))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno >= 40
     ]
     assert long == []
@@ -66,7 +71,7 @@ def test_a_module_fits_its_size_and_its_functions_fit_a_screen(module: Path) -> 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_module_and_public_thing_says_what_it_is(module: Path) -> None:
-    tree = ast.parse(module.read_text())
+    tree = parsed(module)
     assert ast.get_docstring(tree), "the module has no docstring"
     nodes = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     top = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]

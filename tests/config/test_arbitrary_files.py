@@ -46,7 +46,7 @@ fragments = st.lists(st.sampled_from(PIECES + WORDS), max_size=40).map(lambda pi
 texts = st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
 contents = st.one_of(st.binary(max_size=200), texts, fragments, documents)
 
-thorough = settings(max_examples=250, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+searching = settings(max_examples=100, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def check(error: ConfigError) -> None:
     assert bool(error.file) == (not error.field.startswith("--"))
 
 
-@thorough
+@searching
 @given(content=contents)
 def test_a_job_file_gives_a_job_or_a_complaint(content: bytes, folder: Path) -> None:
     (folder / "cloudtrain.yaml").write_bytes(content)
@@ -81,7 +81,7 @@ def test_a_job_file_gives_a_job_or_a_complaint(content: bytes, folder: Path) -> 
             assert (folder / name).resolve().is_relative_to(folder.resolve())
 
 
-@thorough
+@searching
 @given(content=contents)
 def test_a_machine_file_gives_a_machine_or_a_complaint(content: bytes, folder: Path) -> None:
     (folder / "m.yaml").write_bytes(content)
@@ -91,7 +91,7 @@ def test_a_machine_file_gives_a_machine_or_a_complaint(content: bytes, folder: P
         check(error)
 
 
-@thorough
+@searching
 @given(
     command=st.none() | st.text(max_size=20),
     overrides=st.dictionaries(

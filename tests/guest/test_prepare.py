@@ -102,6 +102,7 @@ def imports_tinything(python: str) -> bool:
     return done.stdout == b"tiny\n"
 
 
+@pytest.mark.thorough
 def test_pip_makes_the_environment_and_it_is_found_again(machine, tmp_path) -> None:
     *progress, ready = prepare(machine, tmp_path)
     assert ready["event"] == "ready"

@@ -52,7 +52,7 @@ def values(wanted: Any) -> st.SearchStrategy:
 
 @pytest.mark.parametrize("wanted", [Run, JobSpec, MachineSpec, Instance, LaunchOrder, JobState])
 # How long an example takes says nothing: the computer may be busy.
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_every_value_comes_back_from_json_as_it_was(wanted: type, data: st.DataObject) -> None:
     value = data.draw(values(wanted))

@@ -34,6 +34,7 @@ class TestSshRemoteToOpenSsh(RemoteContract):
         empty(Path(openssh_line.home))
 
 
+@pytest.mark.thorough
 class TestSshRemoteToAsyncssh(RemoteContract):
     @pytest.fixture
     def remote(self, asyncssh_line: SshRemote) -> Iterator[Remote]:
@@ -48,6 +49,7 @@ class TestParamikoToOpenSsh(RemoteContract):
         empty(Path(paramiko_line.home))
 
 
+@pytest.mark.thorough
 class TestParamikoToAsyncssh(RemoteContract):
     @pytest.fixture
     def remote(self, paramiko_to_asyncssh: SshRemote) -> Iterator[Remote]:

@@ -103,8 +103,8 @@ def test_names_are_bounded_in_length_and_number(tmp_path: Path) -> None:
     assert max(map(len, found)) == 80
 
 
-def test_a_million_lines_are_thinned_in_bounded_memory(tmp_path: Path) -> None:
-    lines = 1_000_000
+def test_many_lines_are_thinned_in_bounded_memory(tmp_path: Path) -> None:
+    lines = 300_000
     write_metrics(tmp_path, "".join(f'{{"step": {step}, "loss": 0.125}}\n' for step in range(lines)))
     tracemalloc.start()
     try:
@@ -183,7 +183,7 @@ HOSTILE_LINES = st.binary(max_size=80) | st.dictionaries(
 ).map(lambda line: json.dumps(line).encode())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(HOSTILE_LINES, max_size=12))
 def test_whatever_stands_in_the_lines_the_result_can_be_drawn(tmp_path: Path, lines: list[bytes]) -> None:
     write_metrics(tmp_path, b"\n".join(lines))

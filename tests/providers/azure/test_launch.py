@@ -330,6 +330,7 @@ def test_a_quota_that_is_too_small_is_named_with_its_numbers(
     assert remains() == []
 
 
+@pytest.mark.thorough
 def test_launch_leaves_nothing_whatever_call_in_it_fails(
     provider: AzureProvider, cloud: Cloud, order: LaunchOrder, remains: Callable[[], list[str]], account: Account
 ) -> None:

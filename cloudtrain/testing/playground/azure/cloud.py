@@ -20,7 +20,7 @@ from .lifecycle import NOTICE_S
 from .network_rules import may_reach
 from .router import Router, is_change
 from .things import Machine
-from .wheels import read_wheels
+from .wheels import known_wheels
 from .wire import ArmCall, ArmDialect
 
 
@@ -41,7 +41,7 @@ class AzureCloud(PretendCloud[ArmCall, Machine]):
             ImportError: one of the azure-mgmt packages is not installed.
             OSError: the port is taken.
         """
-        read_wheels()
+        known_wheels()  # or fail here, and not at the first call
         self._folder = tempfile.TemporaryDirectory(prefix="cloudtrain-azure-")
         self.certificate, context = make_certificate(Path(self._folder.name), [LOOPBACK])
         self.account = Account(Timeline(clock or SystemClock()), hypervisor)

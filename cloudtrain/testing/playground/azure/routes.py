@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from .wheels import read_wheels
+from .wheels import known_wheels
 
 Segments = list[str]
 
@@ -95,7 +95,7 @@ def _by_verb() -> dict[tuple[str, str], list[Operation]]:
 
 
 def _of_wheels() -> Iterator[Operation]:
-    for one in read_wheels()["operations"]:
+    for one in known_wheels()["operations"]:
         # Routes that fit any resource at all would hide that a resource's own route is unknown.
         if "{resourceId}" in one["url"] or "{parentResourcePath}" in one["url"]:
             continue

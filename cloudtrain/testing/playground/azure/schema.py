@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import ArmError
 from .routes import Operation
-from .wheels import read_wheels
+from .wheels import known_wheels
 
 CLOSED = {
     "CachingTypes": ("None", "ReadOnly", "ReadWrite"),
@@ -72,7 +72,7 @@ def check_reply(operation: Operation, body: object) -> list[str]:
 @cache
 def _members(package: str, model: str) -> dict[str, Any] | None:
     """Return the members of a model with those of its bases; None for what is no model or may hold more than we know."""
-    models = read_wheels()["models"][package]
+    models = known_wheels()["models"][package]
     if model not in models or "discriminator" in model.lower():
         return None
     found: dict[str, Any] = {}

@@ -5,6 +5,7 @@ Read as text, not imported: importing them takes ten times as long. The result i
 
 import ast
 import contextlib
+import functools
 import json
 import os
 import re
@@ -65,6 +66,12 @@ _NAMED = re.compile(r'name="([^"]+)"')
 _MAP = re.compile(r"^    _attribute_map = (\{.*?^    \})", re.MULTILINE | re.DOTALL)
 _RULES = re.compile(r"^    _validation = (\{.*?^    \})", re.MULTILINE | re.DOTALL)
 _ERRORS = ("CloudError", "ErrorResponse", "ErrorDetail", "DefaultErrorResponse")
+
+
+@functools.cache
+def known_wheels() -> dict[str, Any]:
+    """Return what `read_wheels` does, read once by each process: not to be changed."""
+    return read_wheels()
 
 
 def read_wheels() -> dict[str, Any]:
