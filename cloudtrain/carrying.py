@@ -64,9 +64,11 @@ def push(name: str, source: Path, destination: str, tools: Tools, *, delete: boo
         NotFoundError: there is no such machine, or no `source`.
         HostUnreachableError, TransferError: not everything arrived.
     """
-    files = choose(source)
+    _refuse_absent(source)
     typed = f"cloudtrain push {name} {source} {destination} {'--delete ' if delete else ''}--yes"
     with _line_to(name, tools) as line:
+        line.persist(lambda _: line.remote.expect_transfer())
+        files = choose(source)
         there = _there(line.remote, destination)
         price = line.instance.full_usd_per_hour
         if not sure:
@@ -138,8 +140,7 @@ def choose(source: Path) -> FileSet:
         NotFoundError: there is no `source`.
         TransferError: a link leaves it, or a folder cannot be read.
     """
-    if not source.exists():
-        raise NotFoundError(f"There is no {source} here", "Name a file or a folder.")
+    _refuse_absent(source)
     source = source.resolve()
     if not source.is_dir():
         return gather(source.parent, [source.name])
@@ -151,6 +152,11 @@ def choose(source: Path) -> FileSet:
     inside = source.relative_to(here).as_posix()
     above = (entry for entry in gather(here, [inside]).entries if entry.name != inside)
     return files.only(entry._replace(name=entry.name.removeprefix(f"{inside}/")) for entry in above)
+
+
+def _refuse_absent(source: Path) -> None:
+    if not source.exists():
+        raise NotFoundError(f"There is no {source} here", "Name a file or a folder.")
 
 
 @dataclass(frozen=True, slots=True)

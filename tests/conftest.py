@@ -1,5 +1,6 @@
 """What holds for every test: a machine that is busy is no reason for a law to fail; and which tests take their time."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ THOROUGH = (
 )
 """What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, stories and leases on real hosts, and the
 doubles themselves, which all that is built on them tests, too."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores: a sixth of the time, a test waits for a process or a line."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -92,6 +92,14 @@ class Remote(Protocol):
         """
         ...
 
+    def expect_transfer(self) -> None:
+        """Let the machine get ready for a transfer that is about to come; it may come or not.
+
+        Raises:
+            HostUnreachableError: the line is broken.
+        """
+        ...
+
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
         """Bring files to the machine, below `destination`, with mode and modification time; existing ones are replaced.
 

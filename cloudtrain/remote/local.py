@@ -104,6 +104,9 @@ class LocalRemote:
         except OSError as error:
             raise RemoteFileError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
 
+    def expect_transfer(self) -> None:
+        """Do nothing: nobody has to be sent for."""
+
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
         """Copy files below `destination`; each appears under its name when it is whole."""
         counter = Counter(files.total_bytes, on_bytes)

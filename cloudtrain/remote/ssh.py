@@ -64,6 +64,7 @@ class SshRemote:
         self._endpoint = endpoint
         self._connection = connect(endpoint, control_folder, connect_timeout_s)
         self._known: _Machine | None = None
+        self._ahead: Client | None = None
 
     @property
     def home(self) -> PurePosixPath:
@@ -126,6 +127,12 @@ class SshRemote:
             raise RemoteFileError(f"{shown(str(path))} cannot be read: {_tail(done.stderr)}")
         return done.stdout
 
+    def expect_transfer(self) -> None:
+        """Send the agent ahead: its Python starts there while this side still looks at its files."""
+        if self._ahead is None:
+            self._ahead = self._agent()
+            self._ahead.send_ahead()
+
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
         """Send what the machine has not; it puts each file under its name when it is whole."""
         transfer.push(self._line(), files, str(self.home / destination), on_bytes)
@@ -165,6 +172,8 @@ class SshRemote:
 
     def close(self) -> None:
         """Let the connection go. A later call opens a new one."""
+        if self._ahead is not None:
+            self._expected().close()
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -206,12 +215,23 @@ class SshRemote:
         return talking(program, runner, {"argv": list(argv), "cwd": str(self.home)}, feed, self._connection.error)
 
     def _line(self) -> Line:
-        command = shlex.join(["exec", self.python, *_PYTHON_FLAGS, agent_source.start()[0]])
         return Line(
-            open_first=lambda: Client(self._connection.start(command)),
-            open_another=lambda: Client(self._connection.start_apart(command)),
+            open_first=self._expected,
+            open_another=lambda: Client(self._connection.start_apart(self._agent_command)),
             translate=self._connection.error,
         )
+
+    def _expected(self) -> Client:
+        """Return the agent that was sent ahead, once, or one that is sent now."""
+        ahead, self._ahead = self._ahead, None
+        return ahead or self._agent()
+
+    def _agent(self) -> Client:
+        return Client(self._connection.start(self._agent_command))
+
+    @property
+    def _agent_command(self) -> str:
+        return shlex.join(["exec", self.python, *_PYTHON_FLAGS, agent_source.start()[0]])
 
     def _script(self, source: bytes, *arguments: str) -> list[str]:
         """Return the command that runs `source`, to be sent ahead of its standard input, and calls its `main`."""

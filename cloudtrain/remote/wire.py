@@ -100,6 +100,12 @@ class Client:
         self.wire = Wire(reader, writer, program.kill)
         self.first_bytes = agent_source.start()[1]
 
+    def send_ahead(self) -> None:
+        """Let the agent begin now: it waits for what it is for. A wire that is broken is found by whoever then hears it."""
+        with contextlib.suppress(OSError):
+            self.wire.send([self.first_bytes])
+        self.first_bytes = b""
+
     def last_words(self) -> str:
         """Return what was said against it, once the stream has ended."""
         self._program.wait(GOODBYE_S)  # one that does not end is ended when it is closed

@@ -4,13 +4,14 @@ The files' half of it is in `remote_files_contract`; `RemoteContract` is both.
 """
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from ..model.errors import HostUnreachableError, RemoteFileError
 from ..remote.base import Remote
-from .remote_files_contract import RemoteFilesContract
+from ..remote.fileset import gather
+from .remote_files_contract import RemoteFilesContract, plant, snapshot
 
 MIB = 1 << 20
 
@@ -55,6 +56,17 @@ def first_line(chunks: Iterator[bytes]) -> bytes:
 
 class RemoteContract(RemoteFilesContract):
     """What a command, a stream, a small file and a shell promise, whatever the line is made of."""
+
+    def test_a_transfer_may_be_expected_and_need_not_come(self, remote: Remote, tmp_path: Path) -> None:
+        planted = plant(tmp_path / "planted")
+        remote.expect_transfer()
+        remote.expect_transfer()
+        assert remote.run(["true"]).exit_code == 0
+        remote.push(gather(planted, ["."]), remote.home / "work")
+        remote.pull(remote.home / "work", tmp_path / "back")
+        assert snapshot(tmp_path / "back") == snapshot(planted)
+        remote.expect_transfer()
+        remote.expect_transfer()
 
     def test_home_is_there_and_is_private(self, remote: Remote) -> None:
         script = "import os, stat; print(oct(stat.S_IMODE(os.stat(os.getcwd()).st_mode)), os.getcwd())"

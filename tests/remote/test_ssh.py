@@ -13,7 +13,9 @@ import pytest
 from cloudtrain.model.errors import HostKeyError, HostUnreachableError, RemoteError
 from cloudtrain.model.instance import SshEndpoint
 from cloudtrain.remote.fileset import gather
+from cloudtrain.remote.program import Program
 from cloudtrain.remote.ssh import SshRemote
+from cloudtrain.remote.ssh_connection import SshConnection
 from cloudtrain.remote.ssh_options import client_options
 from cloudtrain.remote.wire import PATIENCE_S
 from cloudtrain.testing.remote_files_contract import names, snapshot
@@ -190,6 +192,47 @@ def test_a_line_that_breaks_during_a_command(openssh: SshServer, reach: Reach) -
     with pytest.raises(HostUnreachableError):
         remote.run(["sh", "-c", script], timeout=30)
     assert remote.run(["true"]).exit_code == 0
+
+
+def test_an_agent_that_was_sent_ahead_carries_the_next_transfer_and_goes_when_none_comes(
+    openssh: SshServer, reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_bytes(b"content")
+    remote = reach(openssh.endpoint)
+    there = remote.home / "expected"
+    started: list[Program] = []
+    start = SshConnection.start
+
+    def noting(self: SshConnection, command: str) -> Program:
+        started.append(start(self, command))
+        return started[-1]
+
+    monkeypatch.setattr(SshConnection, "start", noting)
+    remote.expect_transfer()
+    remote.push(gather(tmp_path, ["x"]), there)
+    assert len(started) == 1
+    assert Path(there, "x").read_bytes() == b"content"
+    remote.push(gather(tmp_path, ["x"]), there)
+    remote.expect_transfer()
+    assert len(started) == 3
+    remote.close()
+    assert started[2].wait(5) is not None
+
+
+def test_an_agent_sent_ahead_over_a_line_that_broke_is_no_worse_than_the_broken_line(
+    openssh: SshServer, reach: Reach, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_bytes(b"content")
+    with Relay(openssh.endpoint.port) as relay:
+        remote = reach(replace(openssh.endpoint, port=relay.port))
+        there = remote.home / "broken"
+        remote.expect_transfer()
+        relay.befall("cut", 0)
+        with pytest.raises(HostUnreachableError):
+            remote.push(gather(tmp_path, ["x"]), there)
+        relay.flow()
+        remote.push(gather(tmp_path, ["x"]), there)
+    assert Path(there, "x").read_bytes() == b"content"
 
 
 def test_a_line_that_falls_silent_is_given_up_within_thirty_seconds(openssh: SshServer, tmp_path: Path) -> None:

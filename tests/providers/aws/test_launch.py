@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
@@ -21,6 +22,7 @@ from cloudtrain.providers.aws.account import Account
 from cloudtrain.providers.aws.provider import AwsProvider
 from cloudtrain.providers.boot import BootOrder, cloud_config
 from cloudtrain.providers.waiting import wait_until
+from tests.shares import one_in
 
 from .conftest import HERE, REGION, ZONE, Cloud
 
@@ -211,8 +213,10 @@ def test_a_quota_names_its_code(provider: AwsProvider, cloud: Cloud, order: Laun
     assert f"--region {REGION}" in caught.value.hint
 
 
-@pytest.mark.parametrize("code", ["UnauthorizedOperation", "BrandNewTrouble", "Unavailable"])
-@pytest.mark.parametrize("operation", sorted(CALLS))
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    one_in(4, product(sorted(CALLS), ("UnauthorizedOperation", "BrandNewTrouble", "Unavailable"))),
+)
 def test_a_launch_that_fails_leaves_nothing(
     provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account, remains: Remains, operation: str, code: str
 ) -> None:

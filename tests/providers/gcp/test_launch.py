@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -25,6 +26,7 @@ from cloudtrain.providers.gcp.account import Account
 from cloudtrain.providers.gcp.describe import AHEAD
 from cloudtrain.providers.gcp.insert import scheduling
 from cloudtrain.providers.gcp.provider import GcpProvider
+from tests.shares import one_in
 
 from .conftest import HERE, REGION, ZONE, Cloud
 
@@ -230,8 +232,7 @@ def test_an_order_that_was_heard_is_not_asked_again(provider: GcpProvider, cloud
     assert not ASKED & set(cloud.named())
 
 
-@pytest.mark.parametrize("code", ["", "rateLimitExceeded", "backendError"])
-@pytest.mark.parametrize("method_id", sorted(CALLS))
+@pytest.mark.parametrize(("method_id", "code"), one_in(2, product(sorted(CALLS), ("", "rateLimitExceeded", "backendError"))))
 def test_trouble_of_the_moment_is_asked_again_with_the_same_request_id(
     provider: GcpProvider, cloud: Cloud, order: LaunchOrder, method_id: str, code: str, remains: Remains
 ) -> None:
@@ -253,8 +254,9 @@ def test_a_reply_lost_on_the_way_makes_no_second_thing(
 
 
 @pytest.mark.usefixtures("cloud_sleeps_too")
-@pytest.mark.parametrize("code", ["forbidden", "brandNewTrouble", "backendError"])
-@pytest.mark.parametrize("method_id", sorted(CALLS))
+@pytest.mark.parametrize(
+    ("method_id", "code"), one_in(2, product(sorted(CALLS), ("forbidden", "brandNewTrouble", "backendError")))
+)
 def test_a_launch_that_fails_leaves_nothing(
     provider: GcpProvider, cloud: Cloud, order: LaunchOrder, account: Account, remains: Remains, method_id: str, code: str
 ) -> None:
