@@ -25,6 +25,7 @@ THOROUGH = (
 doubles themselves, which all that is built on them tests, too."""
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one worker more than there are cores: a sixth of the time, a test waits for a process or a line."""
     return (os.cpu_count() or 1) + 1

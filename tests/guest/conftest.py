@@ -11,6 +11,7 @@ import pytest
 
 from cloudtrain.guest import state
 from cloudtrain.remote import guest_archive
+from tests.spoken import Spoken
 
 from .host import QUIET, Host
 
@@ -103,10 +104,10 @@ def host(tmp_path: Path, guest: Guest) -> Iterator[Host]:
     for name in ("tools", "root/proc", "home"):
         (tmp_path / name).mkdir(parents=True)
     env = {**os.environ, "PATH": f"{tmp_path}/tools:/usr/bin:/bin", "CLOUDTRAIN_GUEST_ROOT": f"{tmp_path}/root"}
-    made = Host(tmp_path, replace(guest, env=env), [])
-    os.mkfifo(tmp_path / "said")
+    made = Host(tmp_path, replace(guest, env=env), [], Spoken(tmp_path / "said"))
     for name in ("shutdown", "systemctl", "poweroff"):
         made.tool(name, f'echo "{name} $*" > {tmp_path}/said')
     made.write(**QUIET)
     yield made
     made.end()
+    made.said.close()

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.spoken import Spoken
+
 HOUR = 3600
 QUIET = {
     "stat": "cpu  100 0 100 5000 0 0 0 0 0 0\n",
@@ -18,27 +20,12 @@ QUIET = {
 }
 
 
-def listen(pipe: Path) -> str:
-    """Wait until somebody has spoken into a named pipe; fail when nobody does."""
-    said, file = b"", os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        while True:
-            assert select.select([file], [], [], 30)[0], "the machine is silent"
-            chunk = os.read(file, 4096)
-            if not chunk:
-                return said.decode()
-            said += chunk
-    finally:
-        os.close(file)
-
-
 @dataclass
 class Host:
-    """`said` is a pipe: whoever reads it waits until the machine speaks."""
-
     folder: Path
     guest: object
     keepers: list["subprocess.Popen[bytes]"]
+    said: Spoken
 
     @property
     def root(self) -> Path:
@@ -86,10 +73,20 @@ class Host:
         return self.worker()
 
     def worker(self) -> int:
-        return int(listen(self.root / "run/cloudtrain/keeper.pid"))
+        """Return the number that the next working process writes down, and nobody else does."""
+        written, file = b"", os.open(self.root / "run/cloudtrain/keeper.pid", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            while True:
+                assert select.select([file], [], [], 30)[0], "no keeper works"
+                part = os.read(file, 64)
+                if not part:
+                    return int(written)
+                written += part
+        finally:
+            os.close(file)
 
     def hear(self) -> list[str]:
-        return listen(self.folder / "said").splitlines()
+        return self.said.lines()
 
     def hear_until(self, wanted: str) -> None:
         while wanted not in self.hear():

@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import yaml
 from cloudtrain.guest import lease as guest_lease
 from cloudtrain.model.lease import GuestEnd
 from cloudtrain.providers import boot
+from tests.spoken import Spoken
 
 ISSUED = 1_790_000_000
 HOUR = 3600
@@ -31,35 +31,21 @@ def document(given: boot.BootOrder) -> dict:
     return yaml.safe_load(boot.cloud_config(given))
 
 
-def listen(pipe: Path) -> str:
-    """Wait until somebody has spoken into a named pipe; fail when nobody does."""
-    said, file = b"", os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        while True:
-            assert select.select([file], [], [], 30)[0], "the machine is silent"
-            chunk = os.read(file, 4096)
-            if not chunk:
-                return said.decode()
-            said += chunk
-    finally:
-        os.close(file)
-
-
 @dataclass
 class Host:
     """A folder that plays a machine. `shutdown` and its kin tell `said`; `sleep` waits for a line of `ticks`, and tells too."""
 
     root: Path
     tools: Path
+    said: Spoken
     started: list[int] = field(default_factory=list)
 
     @classmethod
     def make(cls, folder: Path) -> "Host":
-        host = cls(folder / "root", folder / "tools")
+        host = cls(folder / "root", folder / "tools", Spoken(folder / "said"))
         for path in ("proc/sys/kernel/random", "run/systemd/shutdown", "var/lib"):
             (host.root / path).mkdir(parents=True)
         host.tools.mkdir()
-        os.mkfifo(folder / "said")
         os.mkfifo(folder / "ticks")
         for name in ("shutdown", "systemctl", "poweroff"):
             host.tool(name, f'echo "{name} $*" > {folder}/said')
@@ -85,8 +71,8 @@ class Host:
             assert (done.stdout, done.stderr) == (b"", b"")
 
     def hear(self) -> list[str]:
-        """Block until the machine says something; two may speak at once."""
-        heard = listen(self.root.parent / "said").splitlines()
+        """Block until the machine says something."""
+        heard = self.said.lines()
         self.started += [int(line.split()[2]) for line in heard if line.startswith("sleep")]
         return [line.rpartition(" ")[0] if line.startswith("sleep") else line for line in heard]
 
@@ -142,6 +128,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     made = Host.make(tmp_path)
     yield made
     made.end()
+    made.said.close()
 
 
 def test_the_document_is_what_cloud_init_reads() -> None:
