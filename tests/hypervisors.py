@@ -17,10 +17,14 @@ class BootsNothing:
         self.orders.append(order)
         return Booted(f"127.0.1.{(len(self.orders) - 1) % 250 + 1}")
 
-    def reboot(self, id: str) -> None:
+    def reboot(self, id: str, order: MachineOrder | None = None) -> None:
+        """Note what has changed."""
+        self.orders += [order] if order is not None else []
+
+    def switch_off(self, id: str) -> None:
         """Do nothing."""
 
-    switch_off = destroy = reboot
+    destroy = switch_off
 
     def set_metadata(self, id: str, path: str, text: str | None) -> None:
         """Do nothing."""

@@ -9,11 +9,20 @@ BOOT_TIMEOUT_S = 900.0
 """How long the first boot's set-up may take once the machine can be spoken to, in seconds."""
 
 DRIVER_TIMEOUT_S = 300.0
-"""How long the GPU driver may take to answer after that, in seconds."""
+"""How long the GPU driver may take to answer after that, in seconds, while nothing installs it."""
+
+INSTALL_TIMEOUT_S = 1800.0
+"""How long a driver may take that is being installed there, in seconds: built from its source, it takes ten minutes."""
 
 _PAUSE_S = 5.0
 _CLOUD_INIT_FAILED = 1
 _CLOUD_INIT_HAD_TROUBLE = 2
+
+_IS_BEING_INSTALLED = 75
+_INSTALLERS = "[N]vidiaGpuDriver|[n]vidia-installer"
+"""Microsoft's extension, by its folder, and NVIDIA's own program; written so that who looks for them does not find itself."""
+
+_LIST_GPUS = f"nvidia-smi -L 2>&1 && exit 0; pgrep -f '{_INSTALLERS}' >/dev/null && exit {_IS_BEING_INSTALLED}; exit 1"
 
 _WAIT_FOR_CLOUD_INIT = ("sh", "-c", "command -v cloud-init >/dev/null || exit 0; exec cloud-init status --wait >/dev/null 2>&1")
 
@@ -46,13 +55,16 @@ def _first_boot(remote: Remote, clock: Clock) -> Completed:
 
 
 def _wait_for_gpus(remote: Remote, gpus: int, clock: Clock) -> None:
-    give_up_at = clock.monotonic() + DRIVER_TIMEOUT_S
+    began = quiet_since = clock.monotonic()
     while True:
-        listed = remote.run(("sh", "-c", "nvidia-smi -L 2>&1"), timeout=60.0)
+        listed = remote.run(("sh", "-c", _LIST_GPUS), timeout=60.0)
         found = sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines()) if listed.exit_code == 0 else 0
         if found >= gpus:
             return
-        if clock.monotonic() >= give_up_at:
+        now = clock.monotonic()
+        if listed.exit_code == _IS_BEING_INSTALLED:
+            quiet_since = now
+        if now - quiet_since >= DRIVER_TIMEOUT_S or now - began >= INSTALL_TIMEOUT_S:
             said = listed.stdout.decode("utf-8", "replace").strip().splitlines()
             raise SetupError(
                 f"{gpus} GPUs are paid for and the machine shows {found}: {said[0] if said else 'nvidia-smi says nothing'}",

@@ -36,8 +36,9 @@ class RecordingHypervisor(BootsNothing):
         self.metadata.setdefault(order.id, {}).update(order.metadata)
         return super().boot(order)
 
-    def reboot(self, id: str) -> None:
+    def reboot(self, id: str, order: MachineOrder | None = None) -> None:
         self._work()
+        super().reboot(id, order)
         self.told.append(("reboot", id))
 
     def switch_off(self, id: str) -> None:

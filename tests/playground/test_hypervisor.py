@@ -4,6 +4,7 @@ import base64
 import gzip
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -289,6 +290,17 @@ def test_a_reboot_keeps_the_address_and_forgets_the_timers(lab: Lab) -> None:
     assert lab.told.empty()
     assert lab.ssh(id, "true").returncode == 0
     assert b"No scheduled shutdown" in lab.run_in(id, "shutdown --show").stderr
+    lab.hypervisor.destroy(id)
+
+
+def test_a_reboot_with_another_order_shows_what_has_come_meanwhile(lab: Lab) -> None:
+    id = lab.boot(lab.order("i-driven"))
+    assert lab.run_in(id, "nvidia-smi -L").returncode != 0
+    driven = replace(lab.order("i-driven"), gpu="NVIDIA A10-24Q", gpu_count=1)
+    lab.hypervisor.reboot(id, driven)
+    assert b"NVIDIA A10-24Q" in lab.run_in(id, "nvidia-smi -L").stdout
+    lab.hypervisor.reboot(id)
+    assert b"NVIDIA A10-24Q" in lab.run_in(id, "nvidia-smi -L").stdout
     lab.hypervisor.destroy(id)
 
 

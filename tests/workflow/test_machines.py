@@ -16,6 +16,7 @@ from cloudtrain.model.errors import (
     ProviderError,
     QuotaExceededError,
     RunHeldError,
+    SetupError,
     ShutdownError,
 )
 from cloudtrain.model.instance import InstanceState, LaunchOrder
@@ -138,12 +139,18 @@ def test_a_deadline_the_cloud_does_not_move_stands_as_it_was(world: World) -> No
     assert world.provider.get(started.ref).deadline == started.deadline
 
 
+def test_a_machine_that_only_its_cloud_ends_is_usable_when_its_gpus_answer(world: World) -> None:
+    with_gpu = replace(MACHINE, instance_types=("mem.gpu",))
+    with pytest.raises(SetupError, match="1 GPUs are paid for and the machine shows 0"):
+        machines.start(with_gpu, world.tools)
+
+
 def test_resize_switches_off_and_keeps_machine_and_disk(world: World) -> None:
     started = machines.start(MACHINE, world.tools)
     resized = machines.resize(MACHINE.name, "mem.gpu", world.tools)
     assert (resized.ref, resized.instance_type, resized.state) == (started.ref, "mem.gpu", InstanceState.STOPPED)
     assert resized.usd_per_hour == pytest.approx(1.0)
-    again = machines.start(MACHINE, world.tools, budget=Budget(2.0))
+    again = machines.start(MACHINE, world.tools, budget=Budget(2.0), wait=False)
     assert again.ref == started.ref
     assert again.deadline is not None
     assert again.deadline - world.clock.now() <= timedelta(hours=2)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...model.errors import NoCapacityError, ProviderError
@@ -36,10 +36,14 @@ _GALLERY = re.compile(
 )
 _FORMS = "publisher:offer:sku:version (version may be latest), or the id of an image of yours (/subscriptions/…)"
 
-_GRID = ("A10", "RTXPRO6000")
-"""GPUs that Azure hands out through a hypervisor of NVIDIA's, whole ones too: they want the driver named GRID."""
+BROUGHT = ("A10",)
+"""GPUs that Azure hands out through a hypervisor of NVIDIA's, whole ones too. Their driver, named GRID, is on no image;
+Microsoft's extension `NvidiaGpuDriverLinux` brings it (azhpc-extensions' table of 2024-12-13)."""
 
-_GRID_REMARK = "its NVIDIA driver is not the GRID driver that an {gpu} on Azure wants: name an image of yours that has it"
+_BROUGHT_REMARK = "its NVIDIA driver is installed at the first boot, which takes about ten minutes more"
+_REMARKS = {
+    "RTXPRO6000": "its NVIDIA driver is not the GRID driver that this GPU wants on Azure: name an image of yours that has it"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Image:
         disk_gb: the smallest boot disk it fits on, GiB.
         user: who logs in.
         remark: what a person should know of it before money is spent, or "".
+        wants_driver: it has none for the GPU, and is to be brought one.
     """
 
     reference: Mapping[str, str]
@@ -58,6 +63,7 @@ class Image:
     user: str
     name: str
     remark: str = ""
+    wants_driver: bool = False
 
 
 def find_image(machine: MachineSpec, offer: Offer, arm: Arm) -> Image:
@@ -71,6 +77,8 @@ def find_image(machine: MachineSpec, offer: Offer, arm: Arm) -> Image:
     """
     wanted, user = machine.image, machine.ssh.user or ADMIN
     if wanted == AUTO:
+        if offer.gpu in BROUGHT:
+            return replace(_newest(_PLAIN, offer, user, arm), remark=_BROUGHT_REMARK, wants_driver=True)
         return _newest(_HPC if offer.gpu else _PLAIN, offer, user, arm)
     urn = _URN.fullmatch(wanted)
     if urn is not None:
@@ -86,8 +94,7 @@ def _newest(skus: Sequence[tuple[str, str, str]], offer: Offer, user: str, arm: 
         version = _latest(sku, offer.region, arm)
         found = _shown((*sku, version), offer.region, arm) if version else None
         if found is not None and not _why_unusable(found):
-            remark = _GRID_REMARK.format(gpu=offer.gpu) if offer.gpu in _GRID else ""
-            return _image((*sku, version), found, offer, user, remark)
+            return _image((*sku, version), found, offer, user, _REMARKS.get(offer.gpu, ""))
     names = ", ".join(":".join(sku) for sku in skus)
     raise NoCapacityError(
         f"{offer.region} has no image for {offer.instance_type}: none of {names}",
@@ -181,9 +188,11 @@ def _why_unusable(found: Mapping[str, Any]) -> str:
 
 
 def _image(urn: Sequence[str], found: Mapping[str, Any], offer: Offer, user: str, remark: str = "") -> Image:
-    size = (found.get("properties", {}).get("osDiskImage") or {}).get("sizeInGb")
+    size = int((found.get("properties", {}).get("osDiskImage") or {}).get("sizeInGb") or 0)
     reference = dict(zip(("publisher", "offer", "sku", "version"), urn, strict=True))
-    return Image(reference, int(size or _assumed_gib(offer)), user, ":".join(urn), remark)
+    # What a plain image leaves free is too little for a driver and CUDA's libraries.
+    least = _assumed_gib(offer)
+    return Image(reference, max(size, least) if offer.gpu else size or least, user, ":".join(urn), remark)
 
 
 def _assumed_gib(offer: Offer) -> int:

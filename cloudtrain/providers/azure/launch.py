@@ -16,6 +16,7 @@ from ..caller import allowed_from
 from . import checkpoints, killers, tags
 from .account import Account
 from .describe import failure_of, is_ending
+from .driver import bring_driver
 from .ending import delete_group
 from .image import find_image
 from .killers import Killers
@@ -89,6 +90,7 @@ def _taken_up(order: LaunchOrder, ready: Ready, found: Found, account: Account) 
     operation = noted_operation(found.id, account)
     if operation is None and was_armed:
         checkpoints.give(order, found, ready.container, account)
+        _bring_driver(order, ready, found, account)
         return found
     return _finished(order, ready, operation, found, account)
 
@@ -132,7 +134,8 @@ def _finished(order: LaunchOrder, ready: Ready, operation: Operation | None, beg
     if not early.principal:
         checkpoints.give(order, found, ready.container, account)
     if found.principal and armed.guest_end is GuestEnd.NONE and not ready.container:
-        return _without_identity(found, account)
+        found = _without_identity(found, account)
+    _bring_driver(order, ready, found, account)
     return found
 
 
@@ -143,6 +146,11 @@ def _armed(order: LaunchOrder, ready: Ready, found: Found, account: Account) -> 
     if not armed.is_armed or armed.as_tags() == already.as_tags():
         return found, armed
     return write_tags(found, {**tags.of_lease(order.lease, ready.keys.issued_at), **armed.as_tags()}, account), armed
+
+
+def _bring_driver(order: LaunchOrder, ready: Ready, found: Found, account: Account) -> None:
+    if ready.image.wants_driver:
+        bring_driver(found.places, order.offer.region, account)
 
 
 def _without_identity(found: Found, account: Account) -> Found:

@@ -57,8 +57,11 @@ class Hypervisor(Protocol):
         """
         ...
 
-    def reboot(self, id: str) -> None:
-        """Restart the operating system, the disk kept. Does not tell `on_power_off`."""
+    def reboot(self, id: str, order: MachineOrder | None = None) -> None:
+        """Restart the operating system, disk and address kept; with an `order`, with what that says from now on.
+
+        Does not tell `on_power_off`.
+        """
         ...
 
     def switch_off(self, id: str) -> None:

@@ -147,7 +147,9 @@ def test_a_denied_question_is_no_missing_image(arm: Marketplace, spec: MachineSp
 
 def test_a10s_want_another_driver_and_a_person_is_told(arm: Marketplace, spec: MachineSpec, gpu: Offer) -> None:
     a10 = replace(gpu, instance_type="Standard_NV36ads_A10_v5", gpu="A10")
-    assert "GRID" in find_image(spec, a10, arm).remark
+    image = find_image(spec, a10, arm)
+    assert (image.reference["publisher"], image.wants_driver, image.disk_gb) == ("Canonical", True, 64)
+    assert "installed at the first boot" in image.remark
 
 
 @pytest.mark.parametrize("version", ["latest", "24.04.2026092201"])

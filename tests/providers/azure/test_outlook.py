@@ -31,11 +31,6 @@ def test_a_disk_is_never_smaller_than_its_image(account: Account, machine: Machi
     assert outlook(replace(machine, disk_gb=None), offer, account.arm).disk_gb == 64
 
 
-def test_what_a_person_should_know_stands_behind_the_image(account: Account, machine: MachineSpec, offer: Offer) -> None:
-    a10 = replace(offer, instance_type="Standard_NV36ads_A10_v5", gpu="A10", vcpus=36)
-    assert "(its NVIDIA driver is not the GRID driver" in outlook(machine, a10, account.arm).image
-
-
 def test_too_small_a_limit_is_told(cloud: Cloud, account: Account, machine: MachineSpec, offer: Offer) -> None:
     cloud.azure.set_quota("cores", 2)
     found = outlook(machine, replace(offer, vcpus=4), account.arm)

@@ -154,6 +154,10 @@ class TestOnThePretendCloud:
         provider.prepare_account()
         made = provider.launch(order)
         assert made.guest_end is GuestEnd.DELETE
+        # The one with a driver to be brought; without it nothing is put into a machine.
+        a10 = Offer("azure", "Standard_NV36ads_A10_v5", offer.region, usd_per_hour=3.2, gpu="A10", gpu_count=1)
+        provider.terminate(provider.launch(replace(order, token="ct-a10", offer=a10)).ref)
+        cloud.azure.advance(600)
         provider.check()
         provider.offers(Resources())
         provider.outlook(order.machine, offer)

@@ -50,6 +50,7 @@ class Durations:
     Attributes:
         role: until a role assignment has its effect.
         register: until a provider is registered.
+        driver: until an extension has installed a GPU's driver.
     """
 
     create: float = 0.0
@@ -60,6 +61,7 @@ class Durations:
     network: float = 0.0
     role: float = 0.0
     register: float = 0.0
+    driver: float = 0.0
     retry_after: float = 0.0
 
 

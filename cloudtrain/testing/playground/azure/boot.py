@@ -8,7 +8,7 @@ from ..machine import MachineOrder
 from .account import Account
 from .entra import STORAGE, Entra
 from .images import find_image
-from .sizes import SIZES
+from .sizes import A10, SIZES
 from .things import Machine
 
 CERTIFICATE = "/usr/local/share/ca-certificates/cloudtrain-playground.crt"
@@ -124,10 +124,12 @@ def _interface(account: Account, id: str) -> dict[str, object]:
 
 
 def _driver_loads(machine: Machine) -> bool:
-    """Say whether NVIDIA's driver is there: it is on the image, and Secure Boot refuses what it has not signed."""
+    """Say whether NVIDIA's driver is there: it is on the image, or was brought; Secure Boot refuses what it has not signed.
+
+    What an image has is not the driver that a shared-out GPU wants.
+    """
     profile = machine.properties.get("securityProfile") or {}
+    image = find_image({**machine.properties["storageProfile"]["imageReference"], "version": "latest"})[0]
     is_locked = bool((profile.get("uefiSettings") or {}).get("secureBootEnabled"))
-    return (
-        find_image({**machine.properties["storageProfile"]["imageReference"], "version": "latest"})[0].has_driver
-        and not is_locked
-    )
+    is_there = machine.has_own_driver or (image.has_driver and SIZES[machine.size].gpu is not A10)
+    return is_there and not is_locked

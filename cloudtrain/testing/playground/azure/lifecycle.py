@@ -80,8 +80,12 @@ class Lifecycle:
         if machine.power != "running":
             text = f"Cannot restart VM '{machine.name}' as it is not running."
             raise ArmError("OperationNotAllowed", text)
-        self._account.hypervisor.reboot(machine.id)
+        self.reboot(machine)
         return self._begin(call, machine, Plan(self._account.durations.start, lambda: self._done(machine)))
+
+    def reboot(self, machine: Machine) -> None:
+        """Restart a machine's operating system, which finds what has come to it meanwhile."""
+        self._account.hypervisor.reboot(machine.id, boot_order(self._account, self._entra, machine))
 
     def delete(self, call: ArmCall, machine: Machine) -> Task:
         """End a machine in any state, and what is to go with it."""

@@ -10,5 +10,5 @@ def pace_as_azure(cloud: AzureCloud) -> AzureCloud:
     durations = cloud.durations
     durations.retry_after = 1.0
     durations.create, durations.start, durations.deallocate, durations.delete = 3.0, 2.0, 3.0, 3.0
-    durations.role, durations.register = ROLE_S, 5.0
+    durations.role, durations.register, durations.driver = ROLE_S, 5.0, 8.0
     return cloud

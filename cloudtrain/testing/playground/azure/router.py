@@ -11,6 +11,7 @@ from .blobs import Blobs
 from .disks import Disks
 from .entra import Entra, OAuthError
 from .errors import ArmError
+from .extensions import Extensions
 from .groups import Groups
 from .images import Images
 from .interfaces import Interfaces
@@ -53,6 +54,7 @@ class Router:
             Disks(account, operations),
             Groups(account, operations, self._clear),
             Images(account),
+            Extensions(account, operations, self.lifecycle),
             Machines(account, operations, self.lifecycle, self.places, Interfaces(account, network)),
         )
         self._handlers: dict[tuple[str, str], Handler] = {}

@@ -80,6 +80,7 @@ class Machine:
         allocated_at: when it last began to run.
         task: what is being done with it.
         hidden_reads: so many reads do not know it yet.
+        has_own_driver: an extension has installed NVIDIA's driver.
     """
 
     resource: Resource
@@ -97,6 +98,7 @@ class Machine:
     meter: Meter = field(default_factory=Meter)
     hidden_reads: int = 0
     boots: int = 0
+    has_own_driver: bool = False
 
     @property
     def name(self) -> str:

@@ -72,12 +72,13 @@ class LocalHypervisor:
             assert machine.running is not None
             return machine.running.booted
 
-    def reboot(self, id: str) -> None:
+    def reboot(self, id: str, order: MachineOrder | None = None) -> None:
         """Restart a machine with its disk, address and metadata; see `Hypervisor.reboot`. One that is off stays off."""
         machine = self._machines.get(id)
         if machine is None:
             return
         with machine.lock:
+            machine.order = order or machine.order
             running = machine.running
             if running is not None and self._end(machine, running):
                 self._start(machine, running.booted.address)
