@@ -34,7 +34,7 @@ from .reconnecting import persist
 from .rescuing import settle
 from .spending import noted
 from .stages.execute import GRACE_S, RECONNECT_FOR_S
-from .stages.shut_down import stop, terminate
+from .stages.shut_down import clear_beside, stop, terminate
 from .verdict import lives_until, results_wait, verdict_on_gone_machine, verdict_on_job
 from .whereabouts import forget, look_for_launched, remember
 
@@ -226,6 +226,8 @@ class Ending:
         if journey.run.phase is not RunPhase.PLANNED:
             journey.enter(RunPhase.SHUTTING_DOWN)
         if instance is None:
+            if journey.run.instances and not journey.run.found_running:
+                clear_beside(journey.run.instances[-1], self._provider, tools.tell)
             return
         with journey.stage("shut down", instance.name):
             if journey.run.found_stopped or (journey.job.on_finish is OnFinish.STOP and not journey.run.found_running):

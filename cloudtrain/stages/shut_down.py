@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..model.clock import Clock
 from ..model.errors import InstanceNotFoundError, ProviderError, ShutdownError
 from ..model.event import Note, Tell
-from ..model.instance import Instance, InstanceState
+from ..model.instance import Instance, InstanceRef, InstanceState
 from ..providers.base import Pausable, Provider
 from ..providers.waiting import wait_until
 
@@ -29,6 +29,15 @@ def terminate(instance: Instance, provider: Provider, clock: Clock, tell: Tell) 
     # Some of what was made beside it a cloud lets go of only now.
     _insist(lambda: provider.terminate(instance.ref), "terminate", instance, provider, clock)
     tell(Note(f"{instance.name} ({instance.ref.id}) is terminated; nothing of it bills."))
+
+
+def clear_beside(ref: InstanceRef, provider: Provider, tell: Tell) -> None:
+    """Remove what was made beside a machine that its cloud has ended and knows no more; what cannot be removed is told."""
+    try:
+        provider.terminate(ref)
+    except ProviderError as error:
+        left = f"What was made beside the machine may still be there ({error.message}). Look: cloudtrain sweep --dry-run"
+        tell(Note(left, "warning"))
 
 
 def stop(instance: Instance, provider: Provider, clock: Clock, tell: Tell) -> Instance:

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.loaders import Loader, create_loader
 
 from cloudtrain.clock import SystemClock
@@ -129,6 +132,16 @@ class Aws:
     def end_everything(self) -> None:
         for machine in self.cloud.machines():
             self.clients.ec2(machine.region).terminate_instances(InstanceIds=[machine.id])
+
+    def make_folder(self) -> str:
+        self._s3().create_bucket(Bucket="checkpoints")
+        return "s3://checkpoints/jobs/"
+
+    def stored(self) -> list[str]:
+        return [each["Key"] for each in self._s3().list_objects_v2(Bucket="checkpoints").get("Contents", ())]
+
+    def _s3(self) -> Any:
+        return boto3.client("s3", region_name=self.region, config=Config(s3={"addressing_style": "path"}))
 
     def set_up(self, folder: Path) -> None:
         """Prepare the account, once for everybody."""

@@ -9,6 +9,7 @@ import pytest
 from cloudtrain.clock import SystemClock
 from cloudtrain.providers.azure import role
 from cloudtrain.providers.azure.account import Account
+from cloudtrain.providers.azure.arm import Arm
 from cloudtrain.providers.azure.endpoints import find_endpoints
 from cloudtrain.providers.azure.login import make_credential
 from cloudtrain.providers.azure.provider import AzureProvider
@@ -17,6 +18,7 @@ from cloudtrain.testing.playground.azure import AzureCloud
 from cloudtrain.testing.playground.machine import Hypervisor
 from cloudtrain.testing.playground.plays import PLAYS
 
+from ..providers.azure.conftest import make_container
 from .pretend import Seen, deadline_in, found
 
 READS = ("/GET", "/LIST", "/virtualMachinesGetOperationStatus")
@@ -102,7 +104,7 @@ class Azure:
                 "groups": list(account.groups),
                 "disks": [disk.name for disk in account.of_type("Microsoft.Compute/disks")],
                 "addresses": [address.name for address in account.of_type("Microsoft.Network/publicIPAddresses")],
-                "rights": [one.scope for one in access.assignments.values() if "/virtualMachines/" in one.scope],
+                "rights": [one.scope for one in access.assignments.values() if _is_a_machines(one.scope)],
             }
         )
 
@@ -117,6 +119,16 @@ class Azure:
     def is_read(self, call: str) -> bool:
         return call.startswith(("Entra:", "Retail:")) or call.endswith(READS)
 
+    def make_folder(self) -> str:
+        self.cloud.account.allowed_scopes.add(make_container(self.cloud, self._arm()))
+        return "az://digits/data/jobs/"
+
+    def stored(self) -> list[str]:
+        return list(self.cloud._router.blobs._containers["digits", "data"].blobs)
+
+    def _arm(self) -> Arm:
+        return Account.of(ProviderSettings(self._nowhere, SystemClock(), lambda _: ())).arm
+
     def end_everything(self) -> None:
         account = self.cloud.account
         self.settle()
@@ -124,6 +136,10 @@ class Azure:
             for resource in list(account.resources.values()):
                 self.cloud._router._clear(resource)
             account.groups.clear()
+
+
+def _is_a_machines(scope: str) -> bool:
+    return "/virtualMachines/" in scope or "/containers/" in scope
 
 
 @contextmanager

@@ -84,7 +84,8 @@ class Gcp:
 
     def beside(self) -> dict[str, list[str]]:
         account = self.cloud.account
-        return found({"disks": list(account.disks), "rules": sorted(set(account.firewalls) - self._rules)})
+        rules = sorted(set(account.firewalls) - self._rules)
+        return found({"disks": list(account.disks), "rules": rules, "service accounts": list(account.identities)})
 
     def unarmed(self) -> list[str]:
         return [
@@ -96,6 +97,13 @@ class Gcp:
 
     def is_read(self, call: str) -> bool:
         return call.rpartition(".")[2] in READS
+
+    def make_folder(self) -> str:
+        self.cloud.make_bucket("checkpoints")
+        return "gs://checkpoints/jobs/"
+
+    def stored(self) -> list[str]:
+        return list(self.cloud.account.buckets["checkpoints"].objects)
 
     def end_everything(self) -> None:
         for machine in self.cloud.machines():

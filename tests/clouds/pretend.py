@@ -118,6 +118,14 @@ class Pretend(Protocol):
         """End every machine."""
         ...
 
+    def make_folder(self) -> str:
+        """Make a bucket, or what it is called there, and return the address of a folder in it."""
+        ...
+
+    def stored(self) -> list[str]:
+        """Return the names of all that lies in it."""
+        ...
+
 
 @cache
 def deadline_in(user_data: bytes, own_ends: tuple[str, ...] = ()) -> datetime | None:

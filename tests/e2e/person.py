@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 180
 """How long one command may take: ten times what the slowest takes on an idle computer."""
 
-JOB = "name: small\nframework: {framework}\ncommand: python3 train.py\noutputs: [results/]\nbudget: 2\nresume: {resume}\n"
+JOB = "name: small\nframework: {framework}\ncommand: python3 train.py\noutputs: [results/]\nbudget: 2\nresume: {resume}\n{more}"
 
 GATE = """
 def wait_at_gate():
@@ -56,11 +56,10 @@ class Person:
         }
 
     def has_job(
-        self, script: str, *, resume: bool = False, framework: str = "none", requirements: str = "", **files: str | bytes
+        self, script: str, *, resume: bool = False, framework: str = "none", settings: str = "", **files: str | bytes
     ) -> None:
-        """Write a job into the folder: `train.py`, and what else it needs."""
-        wants = f"requirements: {requirements}\n" if requirements else ""
-        (self.job / "cloudtrain.yaml").write_text(JOB.format(framework=framework, resume=str(resume).lower()) + wants)
+        """Write a job into the folder: `train.py`, and what else it needs; `settings` are more lines of its description."""
+        (self.job / "cloudtrain.yaml").write_text(JOB.format(framework=framework, resume=str(resume).lower(), more=settings))
         (self.job / "train.py").write_text(GATE + "import pathlib\nout = pathlib.Path('results')\n" + script)
         for name, content in files.items():
             (self.job / name).write_bytes(content.encode() if isinstance(content, str) else content)
@@ -104,7 +103,8 @@ class Person:
         assert len(made) == machines
         assert {pretend.seen(id).state for id in made} == {"gone"}
         pretend.settle()  # what the cloud was asked for and nobody waits for
-        assert pretend.left_of(self.name) == []
+        left = pretend.left_of(self.name)
+        assert left == [], left
 
     def runs(self) -> list[Path]:
         """Return the folders of the runs, oldest first."""

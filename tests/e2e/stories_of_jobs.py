@@ -8,6 +8,7 @@ from typing import Any
 
 from .playground import Playground
 
+WANTS = "requirements: requirements.txt\n"
 DONE = "out.mkdir(exist_ok=True)\n(out / 'metrics.jsonl').write_text('{\"epoch\": 0, \"loss\": 1}\\n')\nprint('epoch 0')\n"
 FAILED = DONE + "raise SystemExit(9)\n"
 WAITS = "out.mkdir(exist_ok=True)\nwait_at_gate()\n" + DONE
@@ -48,7 +49,7 @@ def a_job_fails(playground: Playground) -> None:
 
 def the_setup_fails(playground: Playground) -> None:
     person = playground.person("unmade")
-    person.has_job(DONE, requirements="requirements.txt", **{"requirements.txt": "--no-index\nno-such-package==1.0\n"})
+    person.has_job(DONE, settings=WANTS, **{"requirements.txt": "--no-index\nno-such-package==1.0\n"})
     with person.typing("train", person.name) as typing:
         events = typing.end(4)
     assert stages(events) == ["provision", "connect", "upload", "prepare", "collect", "shut down"]
@@ -69,7 +70,7 @@ def the_gpu_does_not_compute(playground: Playground) -> None:
     person.has_job(
         DONE,
         framework="pytorch",
-        requirements="requirements.txt",
+        settings=WANTS,
         **{"requirements.txt": f"--no-index\n./{next(iter(wheel))}\n"},
         **wheel,
     )

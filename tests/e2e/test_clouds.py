@@ -4,6 +4,9 @@ Each story has a person of its own, with a laptop and a machine of a name of its
 told together; what goes wrong in one of them names it.
 """
 
+import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,6 +21,7 @@ from cloudtrain.wiring import open_tools
 
 from ..clouds.person import LATER_S
 from ..clouds.world import OPENED
+from .person import TIMEOUT_S
 from .playground import Playground, together
 from .stories_of_jobs import (
     DONE,
@@ -29,6 +33,7 @@ from .stories_of_jobs import (
     the_setup_fails,
 )
 from .stories_of_trouble import (
+    CHECKPOINTS,
     somebody_gives_up_while_the_upload_reconnects,
     spot_goes_on,
     the_laptop_dies_and_another_goes_on,
@@ -73,6 +78,37 @@ def test_the_machine_ends_by_its_own_deadline_when_the_laptop_never_comes_back(p
     assert (person.sees().state, person.outcome()["outcome"]) == (pretend.at_deadline, "lost")
     person.type("sweep", "--yes", ahead_s=LATER_S)
     person.left_nothing()
+
+
+@on_every_cloud
+def test_what_lies_in_the_clouds_storage_is_gone_on_from_when_the_laptop_was_closed_and_the_machine_taken(
+    playground: Playground,
+) -> None:
+    person, pretend = playground.person("closed", market="spot"), playground.pretend
+    person.has_job(CHECKPOINTS, resume=True, settings=f"checkpoints: {pretend.make_folder()}\n")
+    with person.typing("train", person.name) as typing:
+        typing.until_gate()
+        typing.kill()
+    playground.cloud.reclaim(person.machine())
+    until(lambda: any(name.endswith("/results/checkpoint.json") for name in pretend.stored()))
+    playground.cloud.advance(180)
+    assert person.sees().state == "gone"
+    person.type("attach", "--json")
+    before, after = person.runs()
+    assert not (before / "results").exists()
+    assert json.loads((before / "run.json").read_text())["outcome"] == "reclaimed"
+    assert json.loads((after / "run.json").read_text())["continues"] == before.name
+    assert "goes on at step 3" in (after / "job.log").read_text()
+    person.left_nothing(machines=2)
+    assert not {"roles", "service accounts", "rights"} & pretend.beside().keys()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Look again and again until something holds; fail when it never does."""
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while not holds():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.2)
 
 
 @on_every_cloud

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from cloudtrain.model.errors import InstanceNotFoundError, ProviderUnavailableError, ShutdownError
-from cloudtrain.model.event import Event
+from cloudtrain.model.event import Event, Note
 from cloudtrain.model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
 from cloudtrain.model.lease import Lease
 from cloudtrain.model.spec import MachineSpec, Resources
 from cloudtrain.providers.base import ProviderSettings
 from cloudtrain.providers.memory import DictStore, MemoryProvider
-from cloudtrain.stages.shut_down import stop, terminate
+from cloudtrain.stages.shut_down import clear_beside, stop, terminate
 from cloudtrain.testing.clock import FakeClock
 
 
@@ -82,3 +82,22 @@ def test_a_cloud_that_stays_silent_is_asked_five_times(
     provider.fail_next(verb.__name__, ProviderUnavailableError("away"))
     verb(running, provider, clock, nobody)
     assert not provider.get(running.ref).state.bills_compute
+
+
+@pytest.mark.parametrize(("error", "said"), [(None, []), (ProviderUnavailableError("no answer"), ["no answer"])])
+def test_what_was_made_beside_a_machine_that_is_gone_is_removed_or_told(
+    provider: MemoryProvider, running: Instance, monkeypatch: pytest.MonkeyPatch, error: Exception | None, said: list[str]
+) -> None:
+    asked: list[InstanceRef] = []
+
+    def terminate(ref: InstanceRef) -> None:
+        asked.append(ref)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(provider, "terminate", terminate)
+    told: list[Event] = []
+    clear_beside(running.ref, provider, told.append)
+    assert asked == [running.ref]
+    assert [note.text.partition("(")[2].partition(")")[0] for note in told if isinstance(note, Note)] == said
+    assert all("cloudtrain sweep" in note.text for note in told if isinstance(note, Note))

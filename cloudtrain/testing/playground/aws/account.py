@@ -88,6 +88,7 @@ class Account:
         group_hidden_reads: so many Describe calls do not know that security group yet.
         cost_reply: what Cost Explorer answers.
         events: what happened by itself, a line each.
+        port: where all this is answered, on 127.0.0.1.
         token_of_terminated_is_error: answer a token whose machine has ended with IdempotentInstanceTerminated, as EC2 did in
             January 2025, instead of with that machine.
     """
@@ -104,6 +105,7 @@ class Account:
     cost_reply: dict[str, Any] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     token_of_terminated_is_error: bool = False
+    port: int = 0
 
     def in_region(self, region: str) -> list[Machine]:
         """Return the machines of a region, oldest first, those included that have just ended."""

@@ -43,6 +43,7 @@ class AwsCloud(PretendCloud[ApiCall, Machine]):
         works = Works(self._router.next_due, self._router.fire_due, self._lifecycle.powered_off, self.account.note)
         parts = Parts(AwsDialect(), works, self._router.answer, _is_change, self._router.watch)
         super().__init__(parts, self.account, hypervisor, port, looks(self), turns(self))
+        self.account.port = int(self.url.rpartition(":")[2])
 
     @property
     def durations(self) -> Durations:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from ..machine import MachineOrder
 from .account import Account, Machine
 from .hardware import gpus
+from .machine_roles import credential_pages
 
 UNSEEN_S = 5.0
 """A state that nobody looks at lasts this much longer; one that was seen may end."""
@@ -161,11 +162,13 @@ class Lifecycle:
             id=machine.id,
             user_data=machine.user_data,
             user=machine.user,
-            metadata=_metadata(machine),
+            metadata={**_metadata(machine), **credential_pages(machine)},
             gpu=gpu.name,
             gpu_count=gpu.count,
             gpu_memory_mib=gpu.memory_mib,
             compute_capability=gpu.compute_capability,
+            environment={"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self._account.port}"},
+            reaches=(self._account.port,),
         )
 
 

@@ -15,6 +15,7 @@ from .images import Images
 from .instances import Instances
 from .launch import Launches
 from .lifecycle import Lifecycle
+from .machine_roles import check_role
 from .network import Network
 from .prices import Prices
 from .quotas import Quotas
@@ -58,6 +59,7 @@ class Router:
         try:
             if call.service in PROTOCOLS:
                 check_region(call)
+            check_role(call, self._account)
             handler = self._handlers.get((call.service, call.action), self._by_moto)
             result = handler(call)
         except CloudError as error:

@@ -136,6 +136,7 @@ class Account:
         tpu_nodes, queued: TPU machines and the requests for them, by resource name.
         tpu_troubles: what requests of a zone fail with, as google.rpc.Status; {} where nothing ever comes of them.
         events: what happened by itself, a line each.
+        port: where all this is answered, on 127.0.0.1.
     """
 
     timeline: Timeline
@@ -163,6 +164,7 @@ class Account:
     tpu_troubles: dict[str, Body] = field(default_factory=dict)
     queued: dict[str, Body] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
+    port: int = 0
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(random.randrange(10**17, 9 * 10**17)))
 
     def note(self, text: str) -> None:

@@ -22,7 +22,14 @@ def boot_order(account: Account, machine: Machine) -> MachineOrder:
         gpu_count=count,
         gpu_memory_mib=one.memory_mib if one else 0,
         compute_capability=one.compute_capability if one else "",
+        environment=storage_there(account),
+        reaches=(account.port,),
     )
+
+
+def storage_there(account: Account) -> dict[str, str]:
+    """Return what tells a machine where Cloud Storage is, as Google's own libraries are told."""
+    return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{account.port}"}
 
 
 def pages(account: Account, machine: Machine) -> dict[str, str]:

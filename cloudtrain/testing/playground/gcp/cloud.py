@@ -45,6 +45,7 @@ class GcpCloud(PretendCloud[GoogleCall, Machine]):
         works = Works(timeline.next_due, timeline.fire_due, self._router.lifecycle.powered_off, self.account.note)
         parts = Parts(GoogleDialect(), works, self._router.answer, _is_change, self._router.watch)
         super().__init__(parts, self.account, hypervisor, port, looks(self), turns(self))
+        self.account.port = int(self.url.rpartition(":")[2])
 
     @property
     def durations(self) -> Durations:

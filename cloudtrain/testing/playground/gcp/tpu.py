@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from ..machine import MachineOrder
 from .account import Account, Body, Handler
-from .boot import of_service_accounts
+from .boot import of_service_accounts, storage_there
 from .course import Course, Step
 from .errors import Failure, GoogleError
 from .machine_rights import of_node
@@ -209,7 +209,15 @@ class Tpus:
             **of_service_accounts(of_node(node)),
         }
         user_data = str(node.get("metadata", {}).get("user-data", "")).encode()
-        booted = self._account.hypervisor.boot(MachineOrder(_host(name), user_data, metadata=pages, metadata_service="google"))
+        order = MachineOrder(
+            _host(name),
+            user_data,
+            metadata=pages,
+            metadata_service="google",
+            environment=storage_there(self._account),
+            reaches=(self._account.port,),
+        )
+        booted = self._account.hypervisor.boot(order)
         node |= {"state": "READY", "health": "HEALTHY"}
         if node.get("networkConfig", {}).get("enableExternalIps"):
             node["networkEndpoints"] = [
