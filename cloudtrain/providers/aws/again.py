@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from ...model.clock import Clock
 from ...model.errors import ProviderError
-from .translate import Retry, code_of, retry_of
+from ..meaning import Retry
+from .translate import code_of, retry_of
 
 TRIES = 4
 """With pauses of 1, 2 and 4 seconds between them."""

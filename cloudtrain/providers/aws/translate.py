@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ...model.errors import (
@@ -17,28 +15,10 @@ from ...model.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
+from ..meaning import Meaning, Retry
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-
-
-class Retry(StrEnum):
-    """What may help: another place, the same later, or nothing but a change."""
-
-    ELSEWHERE = "another zone, type or region"
-    OTHER_REGION = "another region"
-    LATER = "the same, later"
-    GONE = "nothing: it does not exist, or not yet"
-    NEVER = "a change of the account or the request"
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a code means: our kind of error, what helps, and what a person should type or do."""
-
-    kind: type[ProviderError]
-    retry: Retry
-    advice: str = ""
 
 
 _OTHER_PLACE = "Another zone, instance type or region may do: cloudtrain offers --provider aws"

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from ...model.errors import (
@@ -14,27 +13,8 @@ from ...model.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
+from ..meaning import Meaning, Retry
 from .login import login_hint
-
-
-class Retry(StrEnum):
-    """What may help: another place, the same later, or nothing but a change."""
-
-    ELSEWHERE = "another zone, size or region"
-    OTHER_REGION = "another region or family"
-    LATER = "the same, later"
-    GONE = "nothing: it does not exist, or not yet"
-    NEVER = "a change of the subscription or the request"
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a code means: our kind of error, what helps, and what a person should type or do."""
-
-    kind: type[ProviderError]
-    retry: Retry
-    advice: str = ""
-
 
 _OTHER_PLACE = "Another zone, size or region may do: cloudtrain offers --provider azure"
 _QUOTA = (

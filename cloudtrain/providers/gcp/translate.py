@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from ...model.errors import (
@@ -15,27 +14,7 @@ from ...model.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
-
-
-class Retry(StrEnum):
-    """What may help: another place, the same later, or nothing but a change."""
-
-    ELSEWHERE = "another zone, type or region"
-    OTHER_REGION = "another region"
-    OTHER_CLOUD = "another cloud"
-    LATER = "the same, later"
-    GONE = "nothing: it does not exist, or not yet"
-    NEVER = "a change of the project or the request"
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a code means: our kind of error, what helps, and what a person should type or do."""
-
-    kind: type[ProviderError]
-    retry: Retry
-    advice: str = ""
-
+from ..meaning import Meaning, Retry
 
 _OTHER_PLACE = "Another zone, machine type or region may do: cloudtrain offers --provider gcp"
 _QUOTA = "Ask for more: https://console.cloud.google.com/iam-admin/quotas?project={project} (filter: {metric} {region})"

@@ -11,7 +11,8 @@ from cloudtrain.model.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
-from cloudtrain.providers.aws.translate import MEANINGS, Retry, calling, code_of, is_not_opted_in, retry_of
+from cloudtrain.providers.aws.translate import MEANINGS, calling, code_of, is_not_opted_in, retry_of
+from cloudtrain.providers.meaning import Retry
 
 ROWS = {
     "InsufficientInstanceCapacity InsufficientHostCapacity UnfulfillableCapacity SpotMaxPriceTooLow"
