@@ -9,8 +9,11 @@ from . import boot
 from .keys import Keys
 
 
-def user_data(keys: Keys, deadline: datetime, issued_at: datetime) -> bytes:
-    """Return the user data that arms the machine's own deadline before anything else and gives it its keys."""
+def user_data(keys: Keys, deadline: datetime, issued_at: datetime, first_boot: str = "") -> bytes:
+    """Return the user data that arms the machine's own deadline before anything else and gives it its keys.
+
+    `first_boot` is a script that it runs once, after that.
+    """
     return boot.cloud_config(
         boot.BootOrder(
             deadline=deadline,
@@ -19,6 +22,7 @@ def user_data(keys: Keys, deadline: datetime, issued_at: datetime) -> bytes:
             authorized_key=keys.authorized_key,
             host_key=keys.host_key,
             host_public_key=keys.host_public_key,
+            first_boot=first_boot,
         )
     )
 

@@ -20,6 +20,7 @@ class BootOrder:
         host_key: the machine's private host key, an OpenSSH PEM text. Made for this machine alone: whoever may read the user
             data can read it.
         host_public_key: its public half.
+        first_boot: a shell script that runs once, at the first boot and after all else; "" for none.
     """
 
     deadline: datetime
@@ -28,6 +29,7 @@ class BootOrder:
     authorized_key: str
     host_key: str
     host_public_key: str
+    first_boot: str = ""
 
 
 def cloud_config(order: BootOrder) -> bytes:
@@ -56,6 +58,7 @@ def cloud_config(order: BootOrder) -> bytes:
         "ssh_pwauth": False,
         "package_update": False,
         "package_upgrade": False,
+        **({"runcmd": [["sh", "-c", order.first_boot]]} if order.first_boot else {}),
     }
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000)
     return b"#cloud-config\n" + text.encode()

@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...model.errors import NoCapacityError, ProviderError
 from ...model.offer import Offer
 from .clients import Clients
+from .driver import KEPLERS, branch_for, installing
 from .translate import calling, code_of
 
 AUTO = "auto"
+ROOM_GIB = 30
+"""A disk that a driver and CUDA's libraries fit on, GiB; what a plain image asks for they do not."""
+
 OLDEST_OPEN_DRIVER = 7.5
 """NVIDIA's open kernel modules, which the current images carry, start at Turing."""
 
@@ -43,6 +47,7 @@ class Image:
         disk_gb: the smallest boot disk it fits on, GiB.
         user: who logs in.
         remark: what a person should know of it before money is spent, or "".
+        first_boot: a shell script that it needs at its first boot, "" for none.
     """
 
     id: str
@@ -51,6 +56,7 @@ class Image:
     disk_gb: int
     user: str
     remark: str = ""
+    first_boot: str = ""
 
 
 def find_image(wanted: str, offer: Offer, clients: Clients) -> Image:
@@ -59,6 +65,12 @@ def find_image(wanted: str, offer: Offer, clients: Clients) -> Image:
     Raises:
         ProviderError: there is no such image in the offer's region.
     """
+    found = _found(wanted, offer, clients)
+    is_old = bool(offer.gpu_count) and is_before_turing(offer)
+    return _for_old_gpu(found, wanted, offer) if is_old else found
+
+
+def _found(wanted: str, offer: Offer, clients: Clients) -> Image:
     if wanted.startswith("ami-"):
         return _described(wanted, offer, clients)
     if wanted == AUTO or wanted.startswith("/"):
@@ -73,7 +85,8 @@ def parameters(offer: Offer) -> tuple[str, ...]:
     if not offer.gpu_count:
         wanted: Sequence[str] = _PLAIN
     elif is_before_turing(offer):
-        wanted = (*_PROPRIETARY, _UBUNTU_22)
+        # What Amazon's images have has not driven Kepler for years.
+        wanted = (_UBUNTU_22,) if branch_for(offer) == KEPLERS else (*_PROPRIETARY, _UBUNTU_22)
     else:
         wanted = _OPEN
     return tuple(name.format(**words) for name in wanted)
@@ -109,7 +122,7 @@ def _described(id: str, offer: Offer, clients: Clients) -> Image:
         found = clients.ec2(offer.region).describe_images(ImageIds=[id])["Images"]
     if not found:
         raise ProviderError(f"{offer.region} has no image {id}", "Correct image in the machine config, or leave it out.")
-    return _image(found[0], offer)
+    return _image(found[0])
 
 
 def _named(name: str, offer: Offer, clients: Clients) -> Image:
@@ -121,17 +134,17 @@ def _named(name: str, offer: Offer, clients: Clients) -> Image:
             f"{offer.region} has no image named {name!r} of yours, Amazon's or Canonical's",
             "Correct image in the machine config, or leave it out.",
         )
-    return _image(max(found, key=lambda image: str(image.get("CreationDate", ""))), offer)
+    return _image(max(found, key=lambda image: str(image.get("CreationDate", ""))))
 
 
-def _image(found: Mapping[str, Any], offer: Offer) -> Image:
+def _image(found: Mapping[str, Any]) -> Image:
     name, root = found.get("Name") or found["ImageId"], found.get("RootDeviceName") or "/dev/sda1"
     sizes = [
         mapping["Ebs"].get("VolumeSize", 0)
         for mapping in found.get("BlockDeviceMappings", ())
         if mapping.get("DeviceName") == root and "Ebs" in mapping
     ]
-    return Image(found["ImageId"], name, root, max(sizes, default=8), _user(name, found), _remark(name, offer))
+    return Image(found["ImageId"], name, root, max(sizes, default=8), _user(name, found))
 
 
 def _user(name: str, found: Mapping[str, Any]) -> str:
@@ -142,10 +155,13 @@ def _user(name: str, found: Mapping[str, Any]) -> str:
     return "ec2-user"
 
 
-def _remark(name: str, offer: Offer) -> str:
-    if not offer.gpu_count or not is_before_turing(offer):
-        return ""
+def _for_old_gpu(image: Image, wanted: str, offer: Offer) -> Image:
+    """Return an image with what a GPU before Turing takes: its own driver, or one that it is given where we chose the image."""
     gpu = offer.gpu or offer.instance_type
-    if "proprietary" in name.lower():
-        return f"with NVIDIA's proprietary driver, which the {gpu} needs"
-    return f"without an NVIDIA driver: AWS publishes no current image with one for the {gpu}; your setup must install it"
+    if "proprietary" in image.name.lower():
+        return replace(image, remark=f"with NVIDIA's proprietary driver, which the {gpu} needs")
+    if wanted != AUTO:
+        return replace(image, remark=f"the {gpu} needs NVIDIA's proprietary driver: this image or your setup must bring it")
+    branch = branch_for(offer)
+    remark = f"NVIDIA's driver {branch.partition('-')[0]} for the {gpu} is installed at the first boot: some minutes more"
+    return replace(image, remark=remark, first_boot=installing(branch), disk_gb=max(image.disk_gb, ROOM_GIB))

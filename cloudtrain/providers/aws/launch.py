@@ -69,7 +69,7 @@ def request(order: LaunchOrder, ready: Ready, group: str) -> Mapping[str, Any]:
         "InstanceType": order.offer.instance_type,
         "MinCount": 1,
         "MaxCount": 1,
-        "UserData": user_data(keys, order.lease.deadline, keys.issued_at),
+        "UserData": user_data(keys, order.lease.deadline, keys.issued_at, ready.image.first_boot),
         "InstanceInitiatedShutdownBehavior": at_deadline(order).value,
         "BlockDeviceMappings": [
             {

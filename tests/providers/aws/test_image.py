@@ -8,6 +8,7 @@ from cloudtrain.model.errors import NoCapacityError, ProviderError
 from cloudtrain.model.offer import Offer
 from cloudtrain.providers.aws import image
 from cloudtrain.providers.aws.account import Account
+from cloudtrain.providers.aws.driver import installing
 from cloudtrain.providers.aws.image import find_image, parameters
 from cloudtrain.providers.aws.provider import AwsProvider
 
@@ -16,6 +17,7 @@ from .conftest import REGION, Cloud
 LEARNING = "/aws/service/deeplearning/ami/{}/{}/latest/ami-id"
 GPU = Offer("aws", "g5.xlarge", REGION, gpu="A10G", gpu_count=1, compute_capability="8.6")
 V100 = Offer("aws", "p3.2xlarge", REGION, gpu="V100", gpu_count=1, compute_capability="7.0")
+K80 = Offer("aws", "p2.xlarge", REGION, gpu="K80", gpu_count=1, compute_capability="3.7")
 CPU = Offer("aws", "t3.medium", REGION)
 
 
@@ -109,7 +111,19 @@ def test_the_outlook_says_what_an_old_gpu_gets(provider: AwsProvider, order, mon
     plain = parameters(V100)[-1:]
     monkeypatch.setattr(image, "parameters", lambda offer: plain)
     seen = provider.outlook(replace(order.machine, disk_gb=None), V100)
-    assert "without an NVIDIA driver" in seen.image
+    assert "NVIDIA's driver 535 for the V100 is installed at the first boot" in seen.image
+    assert seen.disk_gb == 30
+
+
+def test_a_kepler_boots_plain_ubuntu_with_the_last_driver_it_has(account: Account) -> None:
+    assert [name.split("/")[6] for name in parameters(K80)] == ["22.04"]
+    assert parameters(replace(K80, compute_capability="")) == parameters(K80)
+    found = find_image("auto", K80, account.clients)
+    assert "driver 470 for the K80 is installed at the first boot" in found.remark
+    assert found.first_boot == installing("470-server")
+    named = find_image(found.id, K80, account.clients)
+    assert (named.first_boot, "your setup must bring it" in named.remark) == ("", True)
+    assert find_image("auto", GPU, account.clients).first_boot == ""
 
 
 def test_the_outlook_of_a_current_gpu(provider: AwsProvider, order) -> None:
