@@ -5,7 +5,8 @@ python scripts/generate_gcp_role.py --check    exit 1 when the page is not what 
 """
 
 import sys
-from pathlib import Path
+
+from role_page import DOCS, RolePage
 
 from cloudtrain.providers.gcp.permissions import (
     EVERYDAY,
@@ -16,9 +17,6 @@ from cloudtrain.providers.gcp.permissions import (
     of_methods,
     role,
 )
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers" / "gcp.md"
-BEGIN, END = "<!-- {name}: written by scripts/generate_gcp_role.py -->", "<!-- end of {name} -->"
 
 _CHECKPOINTS = of_methods(NEEDED_FOR_CHECKPOINTS)
 
@@ -31,35 +29,7 @@ BLOCKS = {
     "checkpoints bucket role": role("cloudtrain bucket", [each for each in _CHECKPOINTS if each.startswith("storage.")]),
 }
 
-
-def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    if arguments not in ([], ["--check"]):
-        sys.stderr.write(__doc__ or "")
-        return 2
-    before = PAGE.read_text(encoding="utf-8")
-    after = filled(before)
-    if arguments == []:
-        PAGE.write_text(after, encoding="utf-8")
-    elif before != after:
-        sys.stderr.write("docs/providers/gcp.md is stale: run python scripts/generate_gcp_role.py\n")
-        return 1
-    return 0
-
-
-def filled(page: str) -> str:
-    """Return a page with the roles written anew.
-
-    Raises:
-        ValueError: the page has no place for one of them.
-    """
-    for name, content in BLOCKS.items():
-        begin, end = BEGIN.format(name=name), END.format(name=name)
-        if begin not in page or end not in page:
-            raise ValueError(f"docs/providers/gcp.md has no place for {name}: {begin} … {end}")
-        page = page[: page.index(begin)] + f"{begin}\n```yaml\n{content}```\n" + page[page.index(end) :]
-    return page
-
+PAGE = RolePage(DOCS / "gcp.md", "generate_gcp_role.py", "yaml", BLOCKS)
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(PAGE.main(sys.argv[1:], __doc__ or ""))

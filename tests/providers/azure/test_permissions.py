@@ -1,12 +1,10 @@
 """What is called, what that needs, and the page that says so: one list."""
 
-import importlib.util
 import json
 import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -45,16 +43,6 @@ CONTRIBUTOR = {
     ],
 }
 READER = {"actions": ["*/read"], "notActions": []}
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_azure_role", ROOT / "scripts" / "generate_azure_role.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def findings(*roles: dict) -> list:
@@ -198,23 +186,3 @@ def test_a_role_is_written_as_the_cli_reads_it() -> None:
         True,
         ["/subscriptions/SUBSCRIPTION"],
     )
-
-
-def test_the_page_is_up_to_date(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    assert script.main(["--check"]) == 0, capsys.readouterr().err
-
-
-def test_a_stale_page_is_told_and_written(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = tmp_path / "azure.md"
-    page.write_text(script.PAGE.read_text().replace('    "Microsoft.Compute/disks/write",\n', ""))
-    monkeypatch.setattr(script, "PAGE", page)
-    assert script.main(["--check"]) == 1
-    assert "stale" in capsys.readouterr().err
-    assert script.main([]) == 0
-    assert script.main(["--check"]) == 0
-    assert script.main(["--chekc"]) == 2
-    page.write_text("no place\n")
-    with pytest.raises(ValueError, match="no place for role"):
-        script.main([])

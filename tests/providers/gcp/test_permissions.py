@@ -1,11 +1,8 @@
 """What is called, what that needs, and the page that says so: one list."""
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 import yaml
 
 import cloudtrain.providers.gcp as package
@@ -26,16 +23,6 @@ from .answers import Answers
 ROOT = Path(__file__).resolve().parents[3]
 SERVICES = "compute|cloudbilling|cloudquotas|cloudresourcemanager|iam|iamcredentials|serviceusage|storage|tpu"
 EVERY = {**NEEDED, **NEEDED_ONCE, **NEEDED_FOR_TPUS, **NEEDED_FOR_DATA, **NEEDED_FOR_CHECKPOINTS}
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_gcp_role", ROOT / "scripts" / "generate_gcp_role.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 NOT_NAMED = {
@@ -83,23 +70,3 @@ def test_only_what_is_held_is_returned() -> None:
 def test_a_role_is_written_as_gcloud_reads_it() -> None:
     written = yaml.safe_load(role("cloudtrain", ("a.b.c", "d.e.f")))
     assert written == {"title": "cloudtrain", "stage": "GA", "includedPermissions": ["a.b.c", "d.e.f"]}
-
-
-def test_the_page_is_up_to_date(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    assert script.main(["--check"]) == 0, capsys.readouterr().err
-
-
-def test_a_stale_page_is_told_and_written(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = tmp_path / "gcp.md"
-    page.write_text(script.PAGE.read_text().replace("- compute.instances.create\n", ""))
-    monkeypatch.setattr(script, "PAGE", page)
-    assert script.main(["--check"]) == 1
-    assert "stale" in capsys.readouterr().err
-    assert script.main([]) == 0
-    assert script.main(["--check"]) == 0
-    assert script.main(["--chekc"]) == 2
-    page.write_text("no place\n")
-    with pytest.raises(ValueError, match="no place for role"):
-        script.main([])
