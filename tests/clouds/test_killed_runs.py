@@ -89,6 +89,13 @@ class Runs:
                 if len(self.killed) == deaths:
                     return
 
+    def kill_at(self, call: str, calls: list[str]) -> None:
+        """Kill at a call that came at no number's turn: what is asked side by side is not always asked in the same order."""
+        at = calls.index(call) + 1
+        for nth in sorted(range(max(1, at - 3), at + 4), key=lambda nth: abs(nth - at)):
+            if call not in self.killed:
+                self.kill(nth, When.AFTER)
+
     def kill(self, nth: int, when: When) -> None:
         """Kill the verb at a call, take the run up, sweep, and write down what is wrong then."""
         person = self.person()
@@ -140,13 +147,15 @@ def test_a_run_that_is_killed_is_taken_up_and_leaves_nothing(
     calls = runs.calls()
     for nth, when in runs.points(calls):
         runs.kill(nth, when)
+    changes = {call for call in calls if not world_of_hosts.pretend.is_read(call)}
+    for call in changes - set(runs.killed) if WHOLE else ():
+        runs.kill_at(call, calls)
     with capsys.disabled():
         print(
             f"\n{world_of_hosts.pretend.name}, {name}: {len(calls)} calls; killed {len(runs.killed)} times in "
             f"{time.monotonic() - began:.0f} s, {len(runs.survivors)} survivors"
         )
     assert not runs.survivors, "\n".join(runs.survivors)
-    changes = {call for call in calls if not world_of_hosts.pretend.is_read(call)}
     assert set(runs.killed) >= (changes if WHOLE else changes & runs.money)
 
 
