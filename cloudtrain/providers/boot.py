@@ -105,15 +105,16 @@ grep -q '}$' "$t" && mv "$t" "$V/lease.json"
 _ONLY_NOTE = "k\n"
 
 # x: run a program of the system's, never that of the machine a folder plays on. l: look at lease and clocks, as guest/lease.py
-# does: E, the uptime of the end, is the earliest by wall clock, by the lease's length and by earlier looks (in V/clock, and
-# in memory for K); L seconds are left. a: arm `shutdown`. h: have the watcher watched.
+# does; of the lease the issue first, or one that is replaced in between would be the old deadline in the new one's name. E,
+# the uptime of the end, is the earliest by wall clock, by the lease's length and by earlier looks (in V/clock, and in memory
+# for K); L seconds are left. a: arm `shutdown`. h: have the watcher watched.
 _WATCH = r"""U=/proc/uptime B=/proc/sys/kernel/random/boot_id S=$R/run/systemd
 [ -r "$R$U" ] && U=$R$U
 [ -r "$R$B" ] && B=$R$B
 x() { [ -z "$R" ] || case $(command -v $1) in /bin/*|/sbin/*|/usr/*|'') return;; esac
 "$@" & }
 l() {
-d=$(n deadline) i=$(n issued_at)
+i=$(n issued_at) d=$(n deadline)
 [ "$d" ] && [ "${i:-0}" -ge $I ] && D=$d I=$i
 read u _ <$U; u=${u%%.*}
 b=-; read b <$B

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -208,6 +209,16 @@ def test_a_new_start_beats_an_old_lease_and_keeps_its_other_rules(host: Host) ->
     host.boot(order())
     host.hear_until("shutdown -h +60", "sleep 10")
     assert host.kept == {"deadline": ISSUED + HOUR, "issued_at": ISSUED, "end": "poweroff", "idle_timeout_s": 1800}
+
+
+def test_a_lease_replaced_between_two_looks_into_it_is_not_the_old_deadline_in_the_new_ones_name(host: Host) -> None:
+    """As when a machine is switched on again, and one of two who begin reads what the other writes."""
+    host.lease(deadline=ISSUED - 5, issued_at=ISSUED - HOUR, end="poweroff")
+    lease, newer = host.root / "var/lib/cloudtrain/lease.json", host.root.parent / "newer"
+    newer.write_text(f'{{"deadline": {ISSUED + HOUR}, "issued_at": {ISSUED}, "end": "poweroff"}}\n')
+    host.tool("sed", f'{shutil.which("sed")} "$@"; [ -e {newer} ] && mv {newer} {lease}')
+    host.boot(order())
+    assert "shutdown -h now" not in host.hear_until("shutdown -h +60", "sleep 10")
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"deadline": 0}', '{"deadline": "x", "issued_at": "y"}', "\0\0\0"])
