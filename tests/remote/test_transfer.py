@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -137,7 +138,7 @@ def test_times_cut_off_by_others_cost_a_look_and_no_transfer(pipes, tmp_path: Pa
 def test_a_file_that_changed_once_arrives_as_it_is_now(pipes, tmp_path: Path, monkeypatch, size: int) -> None:
     path = tmp_path / "planted" / "x"
     large(path, size)
-    meddle(monkeypatch, [lambda: large(path, size + 5, seed=2)])
+    meddle(monkeypatch, [lambda: overwrite(path, size + 5, seed=2)])
     transfer.push(pipes(), gather(tmp_path / "planted", ["."]), str(tmp_path / "there"))
     assert (tmp_path / "there" / "x").read_bytes() == path.read_bytes()
     assert path.stat().st_size == size + 5
@@ -151,21 +152,29 @@ def test_a_file_that_never_rests_stays_behind_with_its_name_and_all_else_arrives
     path = tmp_path / "planted" / "x"
     large(path, size)
     large(tmp_path / "planted" / "y", 10)
-    meddle(monkeypatch, [lambda n=n: large(path, size + n, seed=n) for n in range(2, 100)])
+    meddle(monkeypatch, [lambda n=n: overwrite(path, size + n, seed=n) for n in range(2, 100)])
     with pytest.raises(TransferError, match="x changed while it was read"):
         transfer.push(pipes(), gather(tmp_path / "planted", ["."]), str(tmp_path / "there"))
     assert names(tmp_path / "there") == ["y"]
 
 
+def overwrite(path: Path, size: int, seed: int) -> None:
+    """Write a longer content over a file, which is at no moment an empty one: as such it would be taken, and rightly."""
+    with path.open("r+b") as file:
+        file.write(random.Random(seed).randbytes(size))
+
+
 def meddle(monkeypatch: pytest.MonkeyPatch, deeds: list[Callable[[], object]]) -> None:
-    """Do something to a file named x each time after it was read."""
+    """Do something to a file named x each time after it was read, while nobody else reads it."""
+    one_at_a_time = threading.Lock()
     for module in ("upload", "leaving_there"):
         read = __import__(f"cloudtrain.remote.{module}", fromlist=["x"]).pread_all
 
         def reading(file: int, length: int, offset: int, read=read) -> bytes:
-            content = read(file, length, offset)
-            if deeds and os.readlink(f"/proc/self/fd/{file}").endswith("/x"):
-                deeds.pop(0)()
+            with one_at_a_time:
+                content = read(file, length, offset)
+                if deeds and os.readlink(f"/proc/self/fd/{file}").endswith("/x"):
+                    deeds.pop(0)()
             return content
 
         monkeypatch.setattr(f"cloudtrain.remote.{module}.pread_all", reading)
