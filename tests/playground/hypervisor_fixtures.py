@@ -97,9 +97,24 @@ class Lab:
         return [sys.executable, "-m", "cloudtrain.testing.playground.connect", str(self.folder / "h")]
 
 
+# The child has the word on its command line from its first moment, and the command ends only when it has its session.
+# One started by `&` would be in the middle of an exec when it is looked for: without any command line.
+_LEAVE_BEHIND = """
+import os, signal
+reading, writing = os.pipe()
+if os.fork():
+    os.close(writing)
+    os.read(reading, 1)
+    os._exit(0)
+os.setsid()
+os.write(writing, b".")
+signal.pause()
+"""
+
+
 def idle(mark: str) -> str:
     """Return a shell command that leaves a process behind, in a session of its own, that does nothing."""
-    return f"nohup setsid python3 -c 'import signal; signal.pause()' {mark} </dev/null >/dev/null 2>&1 &"
+    return f"python3 -c {shlex.quote(_LEAVE_BEHIND)} {mark} </dev/null >/dev/null 2>&1"
 
 
 def new_mark() -> str:
