@@ -240,9 +240,10 @@ def be_quiet_and_watched(fleet: Fleet, host: Host) -> None:
     fleet.tell(host, idle_timeout_s=2.0)
 
 
-KILL_WATCHER = "kill -9 $(grep -lz '^CLOUDTRAIN_WATCH=' /proc/[0-9]*/environ | cut -d/ -f3); "
+# A process in the middle of an exec shows neither its words nor its environment: one more look finds it.
+KILL_WATCHER = "until kill -9 $(grep -lz '^CLOUDTRAIN_WATCH=' /proc/[0-9]*/environ | cut -d/ -f3); do sleep 0.1; done; "
 
 
 def look_now(fleet: Fleet, host: Host) -> None:
     """Cut short the pause between two looks of who watches."""
-    fleet.run_alone(host, "kill -9 $(grep -lz '^sleep$' /proc/[0-9]*/cmdline | cut -d/ -f3)")
+    fleet.run_alone(host, "until kill -9 $(grep -lz '^sleep$' /proc/[0-9]*/cmdline | cut -d/ -f3); do sleep 0.1; done")
