@@ -59,7 +59,7 @@ with SshRemote(endpoint, control_folder=Path(what["control"])) as remote:
         if what["down"]:
             remote.pull(PurePosixPath(what["there"]), Path(what["here"]))
         else:
-            remote.expect_transfer()
+            remote.expect_push(PurePosixPath(what["there"]))
             remote.push(gather(Path(what["here"]), ["."]), PurePosixPath(what["there"]), stop_half_way)
     except Half:
         pass

@@ -18,8 +18,8 @@ from cloudtrain.remote.fileset import gather
 from cloudtrain.remote.program import ClientProcess
 from cloudtrain.remote.wire import Client
 
-def agent():
-    return Client(ClientProcess([sys.executable, "-I", "-S", "-X", "utf8", "-c", agent_source.start()[0]]))
+def agent(order):
+    return Client(ClientProcess([sys.executable, "-I", "-S", "-X", "utf8", "-c", agent_source.start()[0]]), order)
 
 def used(who):
     seen = resource.getrusage(who)

@@ -67,9 +67,9 @@ def push(name: str, source: Path, destination: str, tools: Tools, *, delete: boo
     _refuse_absent(source)
     typed = f"cloudtrain push {name} {source} {destination} {'--delete ' if delete else ''}--yes"
     with _line_to(name, tools) as line:
-        line.persist(lambda _: line.remote.expect_transfer())
-        files = choose(source)
         there = _there(line.remote, destination)
+        line.persist(lambda _: line.remote.expect_push(there))
+        files = choose(source)
         price = line.instance.full_usd_per_hour
         if not sure:
             agree_to_upload(files, name, price, tools, typed)

@@ -13,6 +13,7 @@ FILES = (
     "landing_there",
     "part_there",
     "leaving_there",
+    "ahead_there",
     "receiver_there",
     "sender_there",
     "agent_there",

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from .ahead_there import Ahead
 from .entry_there import RefusedError, shown
 from .frames_there import BEAT, FAILED, HELLO, MAGIC, PING, PONG, Frame, encode, receive, squeezed
 from .landing_there import write_all
@@ -57,7 +58,7 @@ class Agent:
             self._over.set()
 
     def _obey(self, order: Frame) -> None:
-        verbs: Mapping[int, Callable[[Frame], Answers]] | None = None
+        verbs = _verbs(order) if order.words[0] == "expect" else None
         while True:
             frame = self._next()
             if frame is None:
@@ -131,10 +132,14 @@ def _encode_answer(question: Frame, kind: int, words: object, body: bytes) -> Se
 
 
 def _verbs(order: Frame) -> Mapping[int, Callable[[Frame], Answers]]:
-    """Return what is done for whom: "put ROOT" or "take ROOT". Raises FileNotFoundError where there is nothing to take."""
+    """Return what is done for whom: "put ROOT", "take ROOT", or "expect ROOT", which is to be put and looked at meanwhile.
+
+    Raises:
+        FileNotFoundError: there is nothing to take.
+    """
     verb, root = order.words
-    if verb == "put":
-        return Receiver(os.path.abspath(root)).verbs
+    if verb in ("put", "expect"):
+        return Receiver(os.path.abspath(root), Ahead(root) if verb == "expect" else None).verbs
     real = os.path.realpath(root)
     if not os.path.lexists(real):
         raise FileNotFoundError(f"there is no {root}")

@@ -92,8 +92,8 @@ class Remote(Protocol):
         """
         ...
 
-    def expect_transfer(self) -> None:
-        """Let the machine get ready for a transfer that is about to come; it may come or not.
+    def expect_push(self, destination: PurePosixPath) -> None:
+        """Let the machine get ready for files that are about to come below `destination`; they may come or not.
 
         Raises:
             HostUnreachableError: the line is broken.

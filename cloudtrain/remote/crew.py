@@ -2,10 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .cores import Cores
 from .frames_there import Frame
 from .pace import MOST_STREAMS, Pace, Seen, standing_by
 from .press import Press
@@ -17,10 +18,15 @@ _TICK_S = 0.1
 
 
 class Peer(Protocol):
-    """An agent that was sent for; `wire` leads to it."""
+    """An agent that was sent for.
+
+    Attributes:
+        wire: leads to it.
+        opening: what it must hear first, its order included; nothing when it has heard it.
+    """
 
     wire: Wire
-    first_bytes: bytes
+    opening: Sequence[bytes]
 
     def last_words(self) -> str:
         """Return what was said against it, once the stream has ended."""
@@ -33,7 +39,7 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How agents are reached.
+    """How agents are reached, each with its order.
 
     Attributes:
         open_first: over the connection that stands.
@@ -41,8 +47,8 @@ class Line:
         translate: what it means when a client gives up with these words.
     """
 
-    open_first: Callable[[], Peer]
-    open_another: Callable[[], Peer]
+    open_first: Callable[[object], Peer]
+    open_another: Callable[[object], Peer]
     translate: Callable[[str], Exception]
 
 
@@ -72,10 +78,11 @@ class Crew:
         self._asked_for = 1
         self._wanted = 1
         self._pace = Pace()
+        self._cores = Cores()
         self._press = Press(time.monotonic)
 
     def __enter__(self) -> "Crew":
-        self._add(self._line.open_first())
+        self._add(self._line.open_first(self._task.order))
         self._call()
         return self
 
@@ -99,9 +106,7 @@ class Crew:
             Exception: what made the work fail, or the first stream break.
         """
         while not self._work.is_done():
-            with self._work.changed:
-                if self._work.error is None and not self._work.is_done():
-                    self._work.changed.wait(_TICK_S)
+            self._work.wait(_TICK_S)
             on_tick()
             self._raise_what_failed()
             self._look_at_pace(left())
@@ -130,13 +135,14 @@ class Crew:
             sum(stream.busy_s for stream in streams),
             first.cores,
             self._press.turn,
+            self._cores.idle(),
         )
         wanted = self._pace.wanted(seen)
         for _ in range(self._asked_for, min(max(wanted, standing_by(left, first.rtt_s)), MOST_STREAMS)):
             self._asked_for += 1
             with contextlib.suppress(OSError):  # one stream fewer is slower, and nothing else
-                self._add(self._line.open_another())
-        if wanted < working:
+                self._add(self._line.open_another(self._task.order))
+        if wanted < working or self._pace.is_late(seen):
             self._wanted = wanted
         elif wanted > working:
             self._wanted = max(self._wanted, wanted)
@@ -169,4 +175,4 @@ class Crew:
     def _add(self, peer: Peer) -> None:
         stream = Stream(peer.wire, self._work, self._press, self._task.most_under_way, self._task.refuse)
         self._members.append((peer, stream))
-        stream.start(peer.first_bytes, self._task.order)
+        stream.start(peer.opening)

@@ -104,7 +104,7 @@ class LocalRemote:
         except OSError as error:
             raise RemoteFileError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
 
-    def expect_transfer(self) -> None:
+    def expect_push(self, destination: PurePosixPath) -> None:
         """Do nothing: nobody has to be sent for."""
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:

@@ -88,7 +88,7 @@ class MemoryRemote:
         with self._failing("read"):
             return self._machine.read(path, offset=offset)
 
-    def expect_transfer(self) -> None:
+    def expect_push(self, destination: PurePosixPath) -> None:
         """Do nothing: nobody has to be sent for."""
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:

@@ -5,9 +5,11 @@ every lost packet; and one agent uses one core for its small files. More streams
 when the rate says that the window is the limit, when it has sunk far below what the line has shown, when the agent says it has
 no time to spare, or to find out, when a lot of time is left; only while enough is left to be worth a login; and they are
 sent home when they brought nothing. A login is the longest part of it, so it is begun early where they are likely to be called.
+Where no core here has time to spare, only a full window calls for more: another stream would live on what the others lose.
 """
 
 from collections import deque
+from math import ceil
 from typing import NamedTuple
 
 MOST_STREAMS = 8
@@ -15,9 +17,9 @@ MOST_STREAMS = 8
 
 _SMALL = 4 << 20
 _WINDOW = 1.75 * (1 << 20)
-_WINDOW_IS_FULL, _WINDOW_IS_USED = 1.25 * (1 << 20), 0.8 * (1 << 20)
-_SHORTEST_RTT_S, _LONG_RTT_S = 0.004, 0.06
-_FEW = 4
+_WINDOW_IS_FULL, _WINDOW_IS_USED = 1.5 * (1 << 20), 0.8 * (1 << 20)
+_SHORTEST_RTT_S = 0.004
+_GIGABIT = 125e6
 _SETTLING_S = 0.45
 _SPAN_S = 1.0
 _LOGIN_S = 0.15
@@ -25,6 +27,7 @@ _LOGIN_RTTS = 20
 _GAIN, _LARGE_GAIN = 1.15, 1.5
 _SAG = 0.7
 _BUSY = 0.6
+_SPARE = 0.1
 _MOST_FOR_CORES = 4
 _WORTH_A_TRIAL_S = 4.0
 _TRIAL_AFTER_S = 1.5
@@ -39,6 +42,7 @@ class Seen(NamedTuple):
         rtt_s: None while unknown.
         busy_s: how long the agents worked so far, all together.
         cores: how many the machine has.
+        idle: the share of this computer's cores that had nothing to do of late; None where nobody tells.
         turn: changes when content begins to be squeezed, or no longer is: rates before and after do not compare.
     """
 
@@ -50,6 +54,7 @@ class Seen(NamedTuple):
     busy_s: float = 0.0
     cores: int = 1
     turn: int = 0
+    idle: float | None = None
 
 
 class Pace:
@@ -61,15 +66,17 @@ class Pace:
         self._changed = False
         self._best = 0.0
         self._before, self._streams_before = 0.0, MOST_STREAMS
-        self._may_try = False
+        self._may_try = True
         self._enough_until, self._enough_rate, self._enough_for_s = 0.0, 0.0, _ENOUGH_FOR_S
 
     def wanted(self, seen: Seen) -> int:
         """Return how many streams should work."""
         self._note(seen)
         rate = self._rate()
-        if rate is None or seen.rtt_s is None or seen.left < _SMALL:
+        if seen.rtt_s is None or seen.left < _SMALL:
             return seen.streams
+        if rate is None:
+            return seen.streams if self._changed else max(seen.streams, standing_by(seen.left, seen.rtt_s))
         if seen.streams > self._streams_before:
             was, self._streams_before = self._streams_before, MOST_STREAMS
             self._may_try = rate >= _LARGE_GAIN * self._before
@@ -80,12 +87,17 @@ class Pace:
                 is_full = self._before * seen.rtt_s / was >= _WINDOW_IS_FULL
                 return seen.streams if is_full else was
         self._best = max(self._best, rate)
-        if self._is_enough(seen.now, rate) or seen.left < rate * _login_s(seen.rtt_s):
+        if self._is_enough(seen.now, rate) or self.is_late(seen):
             return seen.streams
         wanted = max(self._for_line(seen, rate, seen.rtt_s), self._for_cores(seen))
         if wanted > seen.streams:
             self._before, self._streams_before = rate, seen.streams
         return wanted
+
+    def is_late(self, seen: Seen) -> bool:
+        """Say whether too little is left for a stream that has not begun: it would begin slowly, and all would wait for it."""
+        rate = self._rate()
+        return rate is not None and seen.left < rate * _login_s(seen.rtt_s or 0.0)
 
     def _for_line(self, seen: Seen, rate: float, rtt_s: float) -> int:
         if rtt_s < _SHORTEST_RTT_S:
@@ -93,7 +105,8 @@ class Pace:
         is_full = rate * rtt_s / seen.streams >= _WINDOW_IS_FULL
         seconds = seen.now - self._samples[0].now
         is_sagging = rate < _SAG * self._best and seconds >= _SPAN_S
-        if not (is_full or is_sagging or self._is_worth_a_trial(seen, rate, rtt_s)):
+        is_open = seen.idle is None or seen.idle >= _SPARE
+        if not (is_full or (is_open and (is_sagging or self._is_worth_a_trial(seen, rate, rtt_s)))):
             return seen.streams
         return min(MOST_STREAMS, max(_for_distance(rtt_s), 2 * seen.streams))
 
@@ -102,7 +115,7 @@ class Pace:
         return now < self._enough_until and rate >= _SAG * self._enough_rate
 
     def _is_worth_a_trial(self, seen: Seen, rate: float, rtt_s: float) -> bool:
-        """Say whether to find out what more would bring: once, when much time is left, and on while it brings a lot."""
+        """Say whether to find out what more would bring: when much time is left, and on while it brings a lot."""
         has_settled = self._began is not None and seen.now - self._began >= _TRIAL_AFTER_S
         is_thin = rate * rtt_s / seen.streams < _WINDOW_IS_USED  # else hardly anything gets lost on the way
         return (seen.streams == 1 or self._may_try) and is_thin and has_settled and seen.left > rate * _WORTH_A_TRIAL_S
@@ -144,8 +157,8 @@ def standing_by(left: float, rtt_s: float | None) -> int:
 
 
 def _for_distance(rtt_s: float) -> int:
-    """Return how many windows of that length a gigabit a second fills, about."""
-    return _FEW if rtt_s < _LONG_RTT_S else MOST_STREAMS
+    """Return how many windows of that length a gigabit a second fills."""
+    return max(2, min(MOST_STREAMS, ceil(_GIGABIT * rtt_s / _WINDOW)))
 
 
 def _login_s(rtt_s: float) -> float:

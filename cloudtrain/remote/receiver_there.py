@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .ahead_there import Ahead, Seen
 from .entry_there import Entry, RefusedError, shown
 from .frames_there import BATCH, CHECK, CHUNK, DIGEST, DONE, FORGET, PROVE, REMOVE, SEAL, TOUCH, WHOLE, Frame
 from .landing_there import Landing
@@ -25,10 +26,11 @@ Answers = Iterable["tuple[int, object, bytes]"]
 
 
 class Receiver:
-    """Fills one folder."""
+    """Fills one folder. `ahead` has looked at it already."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, ahead: Ahead | None = None) -> None:
         self._root = root
+        self._ahead = ahead
         self._landing = Landing(root)
         self.verbs = {
             CHECK: self._check,
@@ -47,6 +49,7 @@ class Receiver:
         """Tell of each entry whether it must be sent, and of large files which chunks are claimed to be here."""
         self._landing.folder(".")
         columns = unpack_columns(frame.body)
+        seen = self._ahead.seen() if self._ahead else {}
         states = bytearray()
         claims = {}
         folder, is_there = "", True
@@ -57,7 +60,11 @@ class Receiver:
             if not is_there:
                 states.append(SEND)
                 continue
-            state = self._file_state(name, size, mode, mtime_ns) if kind == "f" else self._state(columns.entry(index))
+            if kind == "f":
+                info = seen.get(name) or self._look(name)
+                state = _file_state(info, size, mode, mtime_ns) if info else SEND
+            else:
+                state = self._state(columns.entry(index))
             states.append(state)
             if state == SEND and kind == "f" and size > LARGE:
                 claimed = Part(self._landing, columns.entry(index)).claimed()
@@ -65,16 +72,13 @@ class Receiver:
                     claims[str(index)] = list(_ranges(claimed))
         yield DONE, claims, bytes(states)
 
-    def _file_state(self, name: str, size: int, mode: int, mtime_ns: int) -> int:
+    def _look(self, name: str) -> Seen | None:
+        """Return what a file is; None where there is none."""
         try:
             info = os.lstat(self._landing.path(name))
         except (FileNotFoundError, NotADirectoryError):
-            return SEND
-        if info.st_size != size or not stat.S_ISREG(info.st_mode):
-            return SEND
-        if info.st_mtime_ns != mtime_ns:
-            return SAME_SECOND if info.st_mtime_ns // 10**9 == mtime_ns // 10**9 else SEND
-        return HAVE if info.st_mode & 0o7777 == mode & 0o777 else TOUCH_ONLY
+            return None
+        return Seen(info.st_size, info.st_mtime_ns, info.st_mode) if stat.S_ISREG(info.st_mode) else None
 
     def _state(self, entry: Entry) -> int:
         """Tell it of a folder or a link."""
@@ -143,6 +147,14 @@ class Receiver:
             check_name(name)
             self._landing.remove(name)
         yield DONE, None, b""
+
+
+def _file_state(info: Seen, size: int, mode: int, mtime_ns: int) -> int:
+    if info.size != size:
+        return SEND
+    if info.mtime_ns != mtime_ns:
+        return SAME_SECOND if info.mtime_ns // 10**9 == mtime_ns // 10**9 else SEND
+    return HAVE if info.mode & 0o7777 == mode & 0o777 else TOUCH_ONLY
 
 
 def entries_of(words: Any) -> Iterator[Entry]:

@@ -1,5 +1,6 @@
 """What a push asks of the machine: which files it has, and then to take those that it has not."""
 
+import contextlib
 import os
 import threading
 import time
@@ -25,6 +26,7 @@ Columns = tuple[list[str], list[int], list[int], list[int]]
 FRESH_S = 10.0
 """How long what was seen when the files were chosen is sent as it is, seconds; later each is looked at once more."""
 
+_TURN_S = 0.2
 _BATCH_BYTES = 1 << 20
 _BATCH_FILES = 1000
 _MOST_NAMED = 5
@@ -42,6 +44,7 @@ class Push:
         self._is_changing = False
         self._checked, self._wanted = 0, 0.0
         self._checking = threading.Lock()
+        self._reading = threading.Lock()
 
     def seals(self, kind: str) -> Iterator[Item]:
         """Hand out what comes last, unless nothing has changed there: each "link", and when all are made, each "folder"."""
@@ -101,12 +104,28 @@ class Push:
             self._wanted += size * wanted
             self._is_changing = self._is_changing or wanted > 0
 
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Read small files one batch at a time, however many streams ask: two that read from memory only wait for each other.
+
+        A disk that is slow to find them is asked for several batches at once: nobody waits long for the turn.
+        """
+        is_ours = self._reading.acquire(timeout=_TURN_S)
+        try:
+            yield
+        finally:
+            if is_ours:
+                self._reading.release()
+
     def left(self) -> float:
-        """Return how many bytes are still to travel, about: of what was not asked for yet, as much as of the rest."""
+        """Return how many bytes are still to travel, about: of what was not asked for yet, as much as of the rest.
+
+        While nothing is known none are: a login that nobody then needs would take the cores from those who look.
+        """
         have = self._checked - self._wanted
         known = max(0.0, self._wanted - max(0.0, self.counting.done - have))
         unchecked = max(0, self.counting.total - self._checked)
-        return known + unchecked * (self._wanted / self._checked if self._checked else 1.0)
+        return known + unchecked * (self._wanted / self._checked if self._checked else 0.0)
 
     def _checks(self) -> Iterator[Item]:
         yield Check(self, pack_block([]), 0, 0)  # so that there is a folder even for nothing
@@ -196,16 +215,17 @@ class Batch:
         self.large = []
         contents: list[bytes] = []
         names, sizes, modes, mtimes = now = _no_columns()
-        for entry in self.entries:
-            found = self._read(entry.name)
-            if found is None:
-                continue
-            info, content = found
-            contents.append(content)
-            names.append(entry.name)
-            sizes.append(len(content))
-            modes.append(info.st_mode & 0o777)
-            mtimes.append(info.st_mtime_ns)
+        with self.push.turn():
+            for entry in self.entries:
+                found = self._read(entry.name)
+                if found is None:
+                    continue
+                info, content = found
+                contents.append(content)
+                names.append(entry.name)
+                sizes.append(len(content))
+                modes.append(info.st_mode & 0o777)
+                mtimes.append(info.st_mtime_ns)
         if not contents:
             self._count()
             return None

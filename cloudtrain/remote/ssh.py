@@ -64,7 +64,7 @@ class SshRemote:
         self._endpoint = endpoint
         self._connection = connect(endpoint, control_folder, connect_timeout_s)
         self._known: _Machine | None = None
-        self._ahead: Client | None = None
+        self._ahead: tuple[object, Client] | None = None
 
     @property
     def home(self) -> PurePosixPath:
@@ -127,11 +127,13 @@ class SshRemote:
             raise RemoteFileError(f"{shown(str(path))} cannot be read: {_tail(done.stderr)}")
         return done.stdout
 
-    def expect_transfer(self) -> None:
-        """Send the agent ahead: its Python starts there while this side still looks at its files."""
+    def expect_push(self, destination: PurePosixPath) -> None:
+        """Send the agent ahead: it looks at what is there while this side still looks at its files."""
         if self._ahead is None:
-            self._ahead = self._agent()
-            self._ahead.send_ahead()
+            root = str(self.home / destination)
+            agent = self._agent(["expect", root])
+            agent.send_ahead()
+            self._ahead = ["put", root], agent
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
         """Send what the machine has not; it puts each file under its name when it is whole."""
@@ -173,7 +175,8 @@ class SshRemote:
     def close(self) -> None:
         """Let the connection go. A later call opens a new one."""
         if self._ahead is not None:
-            self._expected().close()
+            self._ahead[1].close()
+            self._ahead = None
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -217,17 +220,19 @@ class SshRemote:
     def _line(self) -> Line:
         return Line(
             open_first=self._expected,
-            open_another=lambda: Client(self._connection.start_apart(self._agent_command)),
+            open_another=lambda order: Client(self._connection.start_apart(self._agent_command), order),
             translate=self._connection.error,
         )
 
-    def _expected(self) -> Client:
-        """Return the agent that was sent ahead, once, or one that is sent now."""
-        ahead, self._ahead = self._ahead, None
-        return ahead or self._agent()
+    def _expected(self, order: object) -> Client:
+        """Return the agent that was sent ahead for this very thing, once, or one that is sent now."""
+        if self._ahead is not None and self._ahead[0] == order:
+            agent, self._ahead = self._ahead[1], None
+            return agent
+        return self._agent(order)
 
-    def _agent(self) -> Client:
-        return Client(self._connection.start(self._agent_command))
+    def _agent(self, order: object) -> Client:
+        return Client(self._connection.start(self._agent_command), order)
 
     @property
     def _agent_command(self) -> str:

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..model.errors import CloudtrainError, TransferError
 from .entry_there import RefusedError
-from .frames_there import BEAT, DONE, FAILED, HELLO, LISTED, ORDER, PING, PONG, Frame, encode, squeezed
+from .frames_there import BEAT, DONE, FAILED, HELLO, LISTED, PING, PONG, Frame, encode, squeezed
 from .press import Press
 from .wire import Wire
 from .work import Item, Work
@@ -21,11 +21,12 @@ _SLACK_S = 0.2
 
 
 class Asked(NamedTuple):
-    """What is under way: a question, its bytes on the line, and what the press calls it."""
+    """What is under way: a question, its bytes on the line, what the press calls it, and when it was asked, seconds."""
 
     item: Item
     sent: int
     ticket: int
+    at: float
 
 
 class Stream:
@@ -33,7 +34,7 @@ class Stream:
 
     Attributes:
         is_ready: the agent has spoken.
-        rtt_s: the shortest time a ping took; None while unknown.
+        rtt_s: the shortest time an answer took, to a ping or a question; None until there are two of them.
         cores: how many the machine has.
         busy_s: how long the agent says it worked on what it was given.
         carried: bytes on the line that were answered for, either way.
@@ -45,6 +46,7 @@ class Stream:
     def __init__(self, wire: Wire, work: Work, press: Press, most_under_way: int, refuse: Callable[[Frame], Exception]) -> None:
         self.is_ready = False
         self.rtt_s: float | None = None
+        self._first_rtt_s: float | None = None
         self.cores = 1
         self.busy_s = 0.0
         self.carried = 0
@@ -67,10 +69,10 @@ class Stream:
         self._is_ping_due = False
         self._threads: list[threading.Thread] = []
 
-    def start(self, first_bytes: bytes, order: object) -> None:
+    def start(self, opening: Sequence[bytes]) -> None:
         """Send the agent over, tell it what it is for, and begin."""
         self._threads = [
-            threading.Thread(target=self._begin, args=(first_bytes, order), daemon=True),
+            threading.Thread(target=self._begin, args=(opening,), daemon=True),
             threading.Thread(target=self._hear, daemon=True),
         ]
         for thread in self._threads[:]:
@@ -81,9 +83,9 @@ class Stream:
         for thread in self._threads:
             thread.join()
 
-    def _begin(self, first_bytes: bytes, order: object) -> None:
+    def _begin(self, opening: Sequence[bytes]) -> None:
         try:
-            self._wire.send([first_bytes, *encode(ORDER, order)])
+            self._wire.send(opening)
         except OSError:
             return  # whoever hears the answers learns what became of the wire
         # While one waits for the line, the other reads and squeezes what comes next.
@@ -125,7 +127,7 @@ class Stream:
             if self.error is not None:
                 self._work.give_back([item])
                 return False
-            self._under_way.append(Asked(item, sent, self._press.ask()))
+            self._under_way.append(Asked(item, sent, self._press.ask(), time.monotonic()))
             self._weight += item.weight
         if self._is_ping_due:
             self._is_ping_due = False
@@ -192,7 +194,9 @@ class Stream:
             self._weight -= item.weight
             self.carried += asked.sent + frame.carried
             self._press.answered(asked.ticket, item.weight)
-            self._allow(time.monotonic(), item.weight)
+            now = time.monotonic()
+            self._took(now - asked.at)
+            self._allow(now, item.weight)
             if isinstance(frame.words, float) and 0 <= frame.words < 60:
                 self.busy_s += frame.words
         self._work.finished()
@@ -226,11 +230,17 @@ class Stream:
                 self.is_ready = True
                 self._work.changed.notify_all()
         elif isinstance(frame.words, float) and 0 <= now - frame.words < 60:
-            self.rtt_s = min(self.rtt_s or 60.0, now - frame.words)
+            self._took(now - frame.words)
         if self._pings < _PINGS:
             self._pings += 1
             # A thread that is sending sends the ping with what comes next; whoever hears must never wait to be heard.
             self._is_ping_due = not self._wire.send_if_free(encode(PING, now))
+
+    def _took(self, rtt_s: float) -> None:
+        if self._first_rtt_s is None:
+            self._first_rtt_s = rtt_s
+        else:
+            self.rtt_s = min(self.rtt_s or self._first_rtt_s, rtt_s)
 
     def _broke(self, error: Exception) -> None:
         with self._work.changed:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..model.errors import HostUnreachableError, RemoteError
 from . import agent_source
-from .frames_there import MAGIC, Frame, receive
+from .frames_there import MAGIC, ORDER, Frame, encode, receive
 from .program import GOODBYE_S, Program
 
 PATIENCE_S = 25.0
@@ -91,20 +91,21 @@ class Client:
 
     Attributes:
         wire: the stream to the agent.
+        opening: what it must hear first.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, order: object) -> None:
         self._program = program
         reader, writer = program.stdout.fileno(), program.stdin.fileno()
         _widen(reader, writer)
         self.wire = Wire(reader, writer, program.kill)
-        self.first_bytes = agent_source.start()[1]
+        self.opening: Sequence[bytes] = (agent_source.start()[1], *encode(ORDER, order))
 
     def send_ahead(self) -> None:
-        """Let the agent begin now: it waits for what it is for. A wire that is broken is found by whoever then hears it."""
+        """Let the agent begin now. A wire that is broken is found by whoever then hears it."""
         with contextlib.suppress(OSError):
-            self.wire.send([self.first_bytes])
-        self.first_bytes = b""
+            self.wire.send(self.opening)
+        self.opening = ()
 
     def last_words(self) -> str:
         """Return what was said against it, once the stream has ended."""

@@ -35,7 +35,10 @@ class Work:
     """
 
     def __init__(self, plan: Iterator[Item]) -> None:
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)
+        # Of the same lock: whoever waits for the end need not look at every change.
+        self._settled = threading.Condition(lock)
         self.error: Exception | None = None
         self._plan: Iterator[Item] | None = plan
         self._sources: deque[Iterator[Item]] = deque()
@@ -52,8 +55,15 @@ class Work:
                 if item is not None:
                     self._open += 1
                     return item
+                self._tell_if_settled()
                 self.changed.wait()
         return None
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when nothing is left to do, when it has failed, or after so many seconds."""
+        with self.changed:
+            if self.error is None and not self.is_done():
+                self._settled.wait(timeout_s)
 
     def add(self, source: Iterator[Item]) -> None:
         """Add items, read when they are wanted."""
@@ -66,6 +76,7 @@ class Work:
         with self.changed:
             self._open -= 1
             self.changed.notify_all()
+            self._tell_if_settled()
 
     def give_back(self, items: Sequence[Item]) -> None:
         """Take items back from a stream that broke."""
@@ -79,6 +90,7 @@ class Work:
         with self.changed:
             self.error = self.error or error
             self.changed.notify_all()
+            self._tell_if_settled()
 
     def end(self) -> None:
         """Send everybody home."""
@@ -90,6 +102,10 @@ class Work:
         """Say whether nothing is left to do."""
         with self.changed:
             return not (self._open or self._plan or self._sources or self._again)
+
+    def _tell_if_settled(self) -> None:
+        if self.error is not None or self.is_done():
+            self._settled.notify_all()
 
     def _next(self) -> Item | None:
         """Return the next item, questions of the plan and content by turns."""

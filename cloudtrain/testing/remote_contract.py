@@ -59,14 +59,16 @@ class RemoteContract(RemoteFilesContract):
 
     def test_a_transfer_may_be_expected_and_need_not_come(self, remote: Remote, tmp_path: Path) -> None:
         planted = plant(tmp_path / "planted")
-        remote.expect_transfer()
-        remote.expect_transfer()
+        remote.expect_push(remote.home / "work")
+        remote.expect_push(remote.home / "work")
         assert remote.run(["true"]).exit_code == 0
         remote.push(gather(planted, ["."]), remote.home / "work")
         remote.pull(remote.home / "work", tmp_path / "back")
         assert snapshot(tmp_path / "back") == snapshot(planted)
-        remote.expect_transfer()
-        remote.expect_transfer()
+        remote.expect_push(remote.home / "work")
+        remote.push(gather(planted, ["."]), remote.home / "elsewhere")
+        assert remote.weigh(remote.home / "elsewhere").files == remote.weigh(remote.home / "work").files
+        remote.expect_push(remote.home / "elsewhere")
 
     def test_home_is_there_and_is_private(self, remote: Remote) -> None:
         script = "import os, stat; print(oct(stat.S_IMODE(os.stat(os.getcwd()).st_mode)), os.getcwd())"

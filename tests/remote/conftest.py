@@ -12,6 +12,7 @@ import pytest
 from cloudtrain.model.errors import HostUnreachableError
 from cloudtrain.remote.agent_there import Agent
 from cloudtrain.remote.crew import Line
+from cloudtrain.remote.frames_there import ORDER, encode
 from cloudtrain.remote.paramiko_connection import ParamikoConnection
 from cloudtrain.remote.ssh import SshRemote
 from cloudtrain.remote.wire import Wire
@@ -70,9 +71,10 @@ class PipePeer:
         carried: bytes that went by, both ways.
     """
 
-    first_bytes = b""
-
-    def __init__(self, serve: Callable[["PipePeer"], object], after: int | None, stalls: bool, patience_s: float) -> None:
+    def __init__(
+        self, order: object, serve: Callable[["PipePeer"], object], after: int | None, stalls: bool, patience_s: float
+    ) -> None:
+        self.opening = encode(ORDER, order)
         self._ours, self._theirs = socket.socketpair()
         self._after = after
         self._stalls = stalls
@@ -142,8 +144,8 @@ class PipeLine:
         stalls: bool = False,
         patience_s: float = 20.0,
     ) -> Line:
-        def open_peer() -> PipePeer:
-            self.peers.append(PipePeer(serve, after, stalls, patience_s))
+        def open_peer(order: object) -> PipePeer:
+            self.peers.append(PipePeer(order, serve, after, stalls, patience_s))
             return self.peers[-1]
 
         return Line(open_peer, open_peer, HostUnreachableError)

@@ -194,7 +194,7 @@ def test_a_line_that_breaks_during_a_command(openssh: SshServer, reach: Reach) -
     assert remote.run(["true"]).exit_code == 0
 
 
-def test_an_agent_that_was_sent_ahead_carries_the_next_transfer_and_goes_when_none_comes(
+def test_an_agent_that_was_sent_ahead_carries_the_push_it_was_sent_for_and_goes_when_none_comes(
     openssh: SshServer, reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").write_bytes(b"content")
@@ -208,12 +208,13 @@ def test_an_agent_that_was_sent_ahead_carries_the_next_transfer_and_goes_when_no
         return started[-1]
 
     monkeypatch.setattr(SshConnection, "start", noting)
-    remote.expect_transfer()
+    remote.expect_push(there)
     remote.push(gather(tmp_path, ["x"]), there)
     assert len(started) == 1
     assert Path(there, "x").read_bytes() == b"content"
     remote.push(gather(tmp_path, ["x"]), there)
-    remote.expect_transfer()
+    remote.expect_push(there)
+    remote.expect_push(there)
     assert len(started) == 3
     remote.close()
     assert started[2].wait(5) is not None
@@ -226,7 +227,7 @@ def test_an_agent_sent_ahead_over_a_line_that_broke_is_no_worse_than_the_broken_
     with Relay(openssh.endpoint.port) as relay:
         remote = reach(replace(openssh.endpoint, port=relay.port))
         there = remote.home / "broken"
-        remote.expect_transfer()
+        remote.expect_push(there)
         relay.befall("cut", 0)
         with pytest.raises(HostUnreachableError):
             remote.push(gather(tmp_path, ["x"]), there)

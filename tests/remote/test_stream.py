@@ -41,7 +41,7 @@ def stream(clock: Clock) -> Stream:
 def take(stream: Stream, count: int) -> None:
     """Let so many MiB be under way."""
     for _ in range(count):
-        stream._under_way.append(Asked(Chunk(None, 0), MIB, 0))  # type: ignore[arg-type]
+        stream._under_way.append(Asked(Chunk(None, 0), MIB, 0, 0.0))  # type: ignore[arg-type]
         stream._weight += MIB
 
 

@@ -37,6 +37,7 @@ def test_the_parcel_is_made_of_these_and_is_small() -> None:
 def test_there_are_some() -> None:
     assert [path.stem for path in FILES] == [
         "agent_there",
+        "ahead_there",
         "entry_there",
         "file_there",
         "frames_there",
