@@ -1,6 +1,7 @@
 """The streams of one transfer: one to begin with, more when measuring says so, fewer when they bring nothing or one breaks."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Crew:
         self._wanted = 1
         self._pace = Pace()
         self._cores = Cores()
-        self._press = Press(time.monotonic)
+        self._press = Press(time.monotonic, os.cpu_count() or 1)
 
     def __enter__(self) -> "Crew":
         self._add(self._line.open_first(self._task.order))
@@ -124,21 +125,21 @@ class Crew:
 
     def _look_at_pace(self, left: float) -> None:
         streams = [stream for _, stream in self._members]
-        first = streams[0]
+        first, rtt_s = streams[0], min((stream.rtt_s for stream in streams if stream.rtt_s), default=None)
         working = max(1, sum(stream.is_called and stream.is_ready and stream.error is None for stream in streams))
         seen = Seen(
             time.monotonic(),
             sum(stream.carried for stream in streams),
             left,
             working,
-            first.rtt_s,
+            rtt_s,
             sum(stream.busy_s for stream in streams),
             first.cores,
             self._press.turn,
             self._cores.idle(),
         )
         wanted = self._pace.wanted(seen)
-        for _ in range(self._asked_for, min(max(wanted, standing_by(left, first.rtt_s)), MOST_STREAMS)):
+        for _ in range(self._asked_for, min(max(wanted, standing_by(left, rtt_s)), MOST_STREAMS)):
             self._asked_for += 1
             with contextlib.suppress(OSError):  # one stream fewer is slower, and nothing else
                 self._add(self._line.open_another(self._task.order))

@@ -66,17 +66,15 @@ class Pace:
         self._changed = False
         self._best = 0.0
         self._before, self._streams_before = 0.0, MOST_STREAMS
-        self._may_try = True
+        self._may_try = False
         self._enough_until, self._enough_rate, self._enough_for_s = 0.0, 0.0, _ENOUGH_FOR_S
 
     def wanted(self, seen: Seen) -> int:
         """Return how many streams should work."""
         self._note(seen)
         rate = self._rate()
-        if seen.rtt_s is None or seen.left < _SMALL:
+        if rate is None or seen.rtt_s is None or seen.left < _SMALL:
             return seen.streams
-        if rate is None:
-            return seen.streams if self._changed else max(seen.streams, standing_by(seen.left, seen.rtt_s))
         if seen.streams > self._streams_before:
             was, self._streams_before = self._streams_before, MOST_STREAMS
             self._may_try = rate >= _LARGE_GAIN * self._before
@@ -115,8 +113,8 @@ class Pace:
         return now < self._enough_until and rate >= _SAG * self._enough_rate
 
     def _is_worth_a_trial(self, seen: Seen, rate: float, rtt_s: float) -> bool:
-        """Say whether to find out what more would bring: when much time is left, and on while it brings a lot."""
-        has_settled = self._began is not None and seen.now - self._began >= _TRIAL_AFTER_S
+        """Say whether to find out what more would bring: once, when much time is left, and on while it brings a lot."""
+        has_settled = self._began is not None and seen.now - self._began >= _TRIAL_AFTER_S  # each stream begins slowly
         is_thin = rate * rtt_s / seen.streams < _WINDOW_IS_USED  # else hardly anything gets lost on the way
         return (seen.streams == 1 or self._may_try) and is_thin and has_settled and seen.left > rate * _WORTH_A_TRIAL_S
 
@@ -128,6 +126,7 @@ class Pace:
     def _note(self, seen: Seen) -> None:
         if self._samples and seen.streams != self._samples[-1].streams:
             self._changed = True
+            self._began = None
             self._samples.clear()
         if self._samples and seen.turn != self._samples[-1].turn:
             self._best, self._streams_before = 0.0, MOST_STREAMS

@@ -6,6 +6,7 @@ tried again now and then, and more and more seldom. Where both are the same, not
 compressor that has to wait for a core from the first moment on is not waited for, unless the line is slower still.
 """
 
+import threading
 from collections.abc import Callable
 
 _SPAN_S = 0.6
@@ -23,10 +24,13 @@ class Press:
 
     Attributes:
         is_on: what is asked next is squeezed, where that makes it smaller.
+        room: held while something is squeezed, by as many threads as may do so at once; half the cores are for the rest of it.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], cores: int = 1) -> None:
         self.is_on = True
+        self._most = max(1, cores // 2)
+        self.room = threading.BoundedSemaphore(self._most)
         self._clock = clock
         self._is_here = False
         self._turn = 0
@@ -128,7 +132,7 @@ class Press:
         """Say whether the other one may be better: with time to spare for the compressor, the line is the limit."""
         if not self.is_on or not self._is_here:
             return True
-        return self._squeezing_s >= _MOSTLY_SQUEEZING * seconds * self._streams
+        return self._squeezing_s >= _MOSTLY_SQUEEZING * seconds * min(self._streams, self._most)
 
     def _switch(self) -> None:
         self.is_on = not self.is_on

@@ -34,7 +34,8 @@ class Stream:
 
     Attributes:
         is_ready: the agent has spoken.
-        rtt_s: the shortest time an answer took, to a ping or a question; None until there are two of them.
+        rtt_s: the shortest time an answer took, to a ping or a question; None until there are two of them, or one before
+            which nothing else was answered: that one had nothing in its way.
         cores: how many the machine has.
         busy_s: how long the agent says it worked on what it was given.
         carried: bytes on the line that were answered for, either way.
@@ -111,15 +112,23 @@ class Stream:
             self._work.finished()
             return
         kind, words, body = question
-        is_pressing, began, worked = self._press.is_on, time.monotonic(), time.thread_time()
-        deflated = squeezed(body) if body and is_pressing else None
-        if body and is_pressing:
-            with self._work.changed:
-                self._press.squeezed(len(body), time.monotonic() - began, time.thread_time() - worked)
-        pieces = encode(kind, words, body, deflated=deflated, may_deflate=is_pressing)
+        deflated = self._squeezed(body) if body and self._press.is_on else None
+        pieces = encode(kind, words, body, deflated=deflated, may_deflate=self._press.is_on)
         with self._in_order:
             if self._note(item, len(body if deflated is None else deflated)):
                 self._wire.send(pieces)
+
+    def _squeezed(self, body: bytes) -> bytes | None:
+        """Return a body deflated; None where that makes it no smaller, or is not wanted any more when there is room for it."""
+        with self._press.room:
+            if not self._press.is_on:
+                return None
+            began, worked = time.monotonic(), time.thread_time()
+            deflated = squeezed(body)
+            took, at_work = time.monotonic() - began, time.thread_time() - worked
+        with self._work.changed:
+            self._press.squeezed(len(body), took, at_work)
+        return deflated
 
     def _note(self, item: Item, sent: int) -> bool:
         """Note that a question is about to be sent; return False, and give it back, where the wire is broken."""
@@ -237,10 +246,10 @@ class Stream:
             self._is_ping_due = not self._wire.send_if_free(encode(PING, now))
 
     def _took(self, rtt_s: float) -> None:
-        if self._first_rtt_s is None:
+        if self._first_rtt_s is None and self.carried:
             self._first_rtt_s = rtt_s
         else:
-            self.rtt_s = min(self.rtt_s or self._first_rtt_s, rtt_s)
+            self.rtt_s = min(self.rtt_s or self._first_rtt_s or rtt_s, rtt_s)
 
     def _broke(self, error: Exception) -> None:
         with self._work.changed:

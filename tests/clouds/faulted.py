@@ -17,6 +17,7 @@ class Faulted:
     Attributes:
         meanings: every code of its table.
         denial, busy: a code that says no for good, and one that says later. no_room: one that says no for this place.
+        gone: one that says that there is no such machine.
         finals: codes that no other place would cure.
         gpu_quota: the limit, by its name there, that a machine with T4s meets.
         moments: what is over when the call is repeated, as `Faults.add` takes it.
@@ -31,6 +32,7 @@ class Faulted:
     denial: str
     busy: str
     no_room: str
+    gone: str
     finals: tuple[str, ...]
     gpu_quota: str
     moments: Mapping[str, Mapping[str, Any]]
@@ -50,6 +52,7 @@ AWS = Faulted(
     "UnauthorizedOperation",
     "Unavailable",
     "InsufficientInstanceCapacity",
+    "InvalidInstanceID.NotFound",
     ("UnauthorizedOperation", "PendingVerification", "ExpiredToken"),
     "L-DB2E81BA",
     {
@@ -122,6 +125,7 @@ GCP = Faulted(
     "forbidden",
     "backendError",
     "ZONE_RESOURCE_POOL_EXHAUSTED",
+    "notFound",
     ("forbidden", "authError", "accessNotConfigured"),
     "NVIDIA_T4_GPUS",
     {
@@ -182,13 +186,17 @@ _ARM = (
     "Microsoft.ComputeSchedule:locations/virtualMachinesSubmitDeallocate",
     "Microsoft.ComputeSchedule:locations/virtualMachinesGetOperationStatus",
 )
+_DAILY = ("Microsoft.DevTestLab:schedules/PUT", "Microsoft.DevTestLab:schedules/GET")
 _CANCEL = "Microsoft.ComputeSchedule:locations/virtualMachinesCancelOperations"
+
+_ABSENT = tuple(code for code, meaning in azure.MEANINGS.items() if meaning is azure.ABSENT)
 
 AZURE = Faulted(
     azure.MEANINGS,
     "AuthorizationFailed",
     "ServiceUnavailable",
     "AllocationFailed",
+    "ResourceNotFound",
     ("AuthorizationFailed", "RequestDisallowedByPolicy", "ReadOnlyDisabledSubscription"),
     "standardNCASv3_T4Family",
     {
@@ -216,7 +224,7 @@ AZURE = Faulted(
     verbs={
         "stop": (*_LOOK, "Microsoft.Compute:virtualMachines/deallocate"),
         "terminate": (*_LOOK, "Microsoft.Resources:resourceGroups/DELETE"),
-        "extend": (*_LOOK, *_ARM, _CANCEL, "Microsoft.Resources:resourceGroups/PATCH"),
+        "extend": (*_LOOK, *_ARM, *_DAILY, _CANCEL, "Microsoft.Resources:resourceGroups/PATCH"),
         "resize": (
             *_LOOK,
             "Retail:prices/LIST",
@@ -232,6 +240,7 @@ AZURE = Faulted(
             "Microsoft.Compute:virtualMachines/PATCH",
             "Microsoft.Resources:locations/operations/GET",
             *_ARM,
+            *_DAILY,
             _CANCEL,
             "Microsoft.Resources:resourceGroups/PATCH",
             "Microsoft.Compute:virtualMachines/start",
@@ -243,6 +252,11 @@ AZURE = Faulted(
         "Microsoft.Network:publicIPAddresses/LIST",
     ),
     found_by=_LOOK,
+    # A second look finds the group in a list, and that a machine has no address yet is no reason to have no machine.
+    done={
+        "Microsoft.Resources:resourceGroups/GET": _ABSENT,
+        "Microsoft.Network:publicIPAddresses/GET": _ABSENT,
+    },
 )
 
 FAULTED: Mapping[str, Faulted] = {"aws": AWS, "gcp": GCP, "azure": AZURE}

@@ -17,6 +17,7 @@ from cloudtrain import machines
 from cloudtrain.config.machine import load_machine
 from cloudtrain.journey import Tools
 from cloudtrain.model.errors import CloudtrainError, ExitCode, InstanceNotFoundError, NotFoundError, PermissionDeniedError
+from cloudtrain.model.instance import InstanceState
 from cloudtrain.model.lease import Lease
 from cloudtrain.model.spec import Budget
 from cloudtrain.whereabouts import existing
@@ -162,6 +163,18 @@ def says_what_is_so(error: CloudtrainError | None, state: str, name: str, case: 
     if state == "on" and name in ("stop", "terminate", "start again") and not is_look:
         assert error.exit_code is ExitCode.MAY_STILL_BILL, (case, error)
         assert "cloudtrain " in error.hint, (case, error)
+
+
+@pytest.mark.parametrize("world", FAULTED, indirect=True)
+def test_one_answer_that_knows_no_such_machine_is_not_believed(world: World, alice: Person) -> None:
+    ready(alice, VERBS["terminate"])
+    with alice.tools(LATER_S) as tools:
+        _, instance, provider = existing(world.pretend.machine, tools)
+        world.fail(world.faulted.found_by[0], code=world.faulted.gone)
+        assert provider.get(instance.ref).state is InstanceState.RUNNING
+        world.fail(world.faulted.found_by[0], code=world.faulted.gone)
+        machines.terminate(world.pretend.machine, tools)
+    assert the_state(world) == "gone"
 
 
 @of_every_look

@@ -43,33 +43,31 @@ def line(mbit: float, rtt_s: float) -> Callable[[int, float], float]:
     return lambda streams, now: min(mbit * 1e6 / 8 * 0.93, streams * 1.75 * MIB / rtt_s)
 
 
-def test_a_long_fast_line_gets_as_many_as_fill_it_as_soon_as_they_are_logged_in() -> None:
+def test_a_long_fast_line_gets_as_many_as_fill_it_early() -> None:
     seen = streams_over(GIB, line(1000, 0.04), 0.04)
     assert set(seen) == {1, 3}
-    assert seen.index(3) < 12
+    assert seen.index(3) < 20
 
 
 def test_a_very_long_one_gets_the_most() -> None:
     assert streams_over(GIB, line(1000, 0.1), 0.1)[-1] == MOST_STREAMS
 
 
-@pytest.mark.parametrize(("mbit", "rtt_s"), [(1000, 0.001), (10_000, 0.0002)])
+@pytest.mark.parametrize(("mbit", "rtt_s"), [(200, 0.04), (1000, 0.001), (10_000, 0.0002)])
 def test_one_stream_that_fills_the_line_stays_alone(mbit: float, rtt_s: float) -> None:
     assert set(streams_over(GIB, line(mbit, rtt_s), rtt_s)) == {1}
 
 
-@pytest.mark.parametrize(("mbit", "rtt_s", "stay"), [(200, 0.04, 3), (100, 0.04, 3), (50, 0.1, 1)])
-def test_more_are_tried_on_a_line_that_takes_long_and_sent_home_when_they_bring_nothing(
-    mbit: float, rtt_s: float, stay: int
-) -> None:
+@pytest.mark.parametrize(("mbit", "rtt_s"), [(100, 0.04), (50, 0.1)])
+def test_more_are_tried_on_a_line_that_takes_long_and_sent_home_when_they_bring_nothing(mbit: float, rtt_s: float) -> None:
     seen = streams_over(GIB, line(mbit, rtt_s), rtt_s)
-    assert seen[-1] == stay
-    assert 0 < sum(streams > stay for streams in seen) < 0.08 * len(seen)
+    assert seen[-1] == 1
+    assert 0 < sum(streams > 1 for streams in seen) < 0.08 * len(seen)
 
 
 def test_where_no_core_has_time_only_a_full_window_calls_for_more() -> None:
-    assert max(streams_over(GIB, line(200, 0.04), 0.04, idle=0.02)) == 3
-    assert max(streams_over(GIB, line(200, 0.04), 0.04, idle=0.5)) == 6
+    assert max(streams_over(GIB, line(100, 0.04), 0.04, idle=0.02)) == 1
+    assert max(streams_over(GIB, line(100, 0.04), 0.04, idle=0.5)) == 3
     assert max(streams_over(GIB, line(1000, 0.1), 0.1, idle=0.02)) == MOST_STREAMS
 
 
@@ -126,8 +124,8 @@ def test_more_that_brought_nothing_are_the_last() -> None:
         return 24e6 if now < 1.5 else 10e6
 
     seen = streams_over(GIB, throttled, 0.04)
-    assert max(seen) == 6
-    assert seen[-1] == 3
+    assert max(seen) == 3
+    assert seen[-1] == 1
 
 
 def test_a_line_that_gets_worse_after_more_brought_nothing_is_tried_again() -> None:
@@ -135,7 +133,7 @@ def test_a_line_that_gets_worse_after_more_brought_nothing_is_tried_again() -> N
         return 24e6 if now < 6 else min(24e6, streams * 5e6)
 
     seen = streams_over(GIB, worsens, 0.04)
-    assert seen[55] == 3
+    assert seen[55] == 1
     assert min(seen[120:150]) >= 6
 
 

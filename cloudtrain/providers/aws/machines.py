@@ -1,5 +1,6 @@
 """Looking at machines: one by its id, one order's, and all that are ours in every region."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,25 +63,23 @@ class Found:
 
 
 def find(ref: InstanceRef, account: Account) -> Found:
-    """Return the machine, terminated ones included for as long as EC2 shows them. One call.
+    """Return the machine, terminated ones included while EC2 shows them. One call; one more before it is believed gone.
 
     Raises:
-        InstanceNotFoundError: EC2 knows no such machine.
+        InstanceNotFoundError: EC2 knows no such machine, asked for it and asked for all that bear its id.
         ProviderUnavailableError: EC2 did not answer, or has only just made the machine and does not know it everywhere.
     """
     region = ref.region or account.clients.default_region()
-    try:
-        with calling(region):
-            reply = account.clients.ec2(region).describe_instances(InstanceIds=[ref.id])
-        for found in _in(reply, region):
+    ec2 = account.clients.ec2(region)
+    with contextlib.suppress(InstanceNotFoundError), calling(region):
+        for found in _in(ec2.describe_instances(InstanceIds=[ref.id]), region):
             return found
-        raise InstanceNotFoundError(f"EC2 knows no machine {ref.id} in {region}", "Look: cloudtrain status")
-    except InstanceNotFoundError as error:
-        if account.was_just_made(ref.id):
-            raise ProviderUnavailableError(
-                f"EC2 has made {ref.id} and does not know it everywhere yet", "Try again in a minute."
-            ) from error
-        raise
+    if account.was_just_made(ref.id):
+        raise ProviderUnavailableError(f"EC2 has made {ref.id} and does not know it everywhere yet", "Try again in a minute.")
+    with calling(region):
+        for found in _in(ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [ref.id]}]), region):
+            return found
+    raise InstanceNotFoundError(f"EC2 knows no machine {ref.id} in {region}", "Look: cloudtrain status")
 
 
 def living(ref: InstanceRef, account: Account) -> Found:

@@ -80,6 +80,11 @@ def with_views(machines: Mapping[str, Described], views: Mapping[str, Described]
     }
 
 
+def is_being_switched_off(machine: Described) -> bool:
+    """Say whether a machine is on its way to be deallocated: not when Azure gave up on it, whatever its state says."""
+    return power_of(machine) == "deallocating" and _provisioning(machine) != "failed"
+
+
 def failure_of(machine: Described) -> Mapping[str, Any] | None:
     """Return why Azure could not make a machine, as an error; None when it could."""
     if _provisioning(machine) != "failed":

@@ -21,7 +21,7 @@ from .ending import delete_group
 from .image import find_image
 from .killers import Killers
 from .leasing import say_what_is_missing
-from .machines import Found, group_of, within, write_tags
+from .machines import Found, made_before, within, write_tags
 from .names import Places, name_of
 from .network import make_network, subnet_of
 from .notebook import forget_operation, note_operation, noted_operation
@@ -56,7 +56,7 @@ def _looked_up(order: LaunchOrder, places: Places, account: Account) -> tuple[Re
     """Ask for everything at once. Nothing is made but the keys here, which go again when something is missing."""
     had_keys = account.keys.keys_of(places.name) is not None
     with ThreadPoolExecutor(6) as pool:
-        existing = pool.submit(group_of, places.name, account)
+        existing = pool.submit(made_before, places.name, account)
         image = pool.submit(find_image, order.machine, order.offer, account.arm)
         allowed = pool.submit(allowed_from, order.machine)
         role = pool.submit(find_role, account)

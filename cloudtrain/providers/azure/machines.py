@@ -79,7 +79,7 @@ def find(ref: InstanceRef, account: Account) -> Found:
     """Return the machine; one whose group is left without it is TERMINATED. Three calls, of which two at once.
 
     Raises:
-        InstanceNotFoundError: Azure knows no such group, or it is none of ours.
+        InstanceNotFoundError: Azure knows no such group, asked for it and asked for all of ours; or it is none of ours.
         ProviderUnavailableError: Azure did not answer.
     """
     group = group_of(ref.id, account)
@@ -105,11 +105,18 @@ def living(ref: InstanceRef, account: Account) -> Found:
 
 
 def group_of(name: str, account: Account) -> Described | None:
-    """Return a resource group of ours, None when there is none of this name. One call."""
+    """Return a resource group of ours, None when there is none of this name. One call; one more before it is believed gone."""
     if not is_name(name):
         return None  # whatever it is called, it is nobody's whom we may touch
     group = _got(*_GROUPS, account.places(name).group, account)
-    return group if group is not None and tags.OURS in tags.read(group) else None
+    if group is None:
+        return next((each for each in all_groups(account) if each["name"] == name), None)
+    return _if_ours(group)
+
+
+def made_before(name: str, account: Account) -> Described | None:
+    """Return the group that an earlier try of a launch has made, as one look shows it: what there is is never made twice."""
+    return _if_ours(_got(*_GROUPS, account.places(name).group, account))
 
 
 def within(group: Described, account: Account) -> Found:
@@ -172,6 +179,10 @@ class _Lists:
 
     machines: Mapping[str, Described]
     addresses: Mapping[str, Described]
+
+
+def _if_ours(group: Described | None) -> Described | None:
+    return group if group is not None and tags.OURS in tags.read(group) else None
 
 
 def _groups_of_ours(account: Account) -> list[Described]:

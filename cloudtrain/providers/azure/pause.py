@@ -9,7 +9,7 @@ from ...model.offer import Offer
 from ..keys import Keys
 from . import leasing, tags
 from .account import Account
-from .describe import power_of, zone_of
+from .describe import is_being_switched_off, power_of, zone_of
 from .machines import Found, living, within, write_tags
 from .names import zone_number
 from .network import let_caller_in
@@ -22,7 +22,8 @@ _MACHINE = "Microsoft.Compute/virtualMachines"
 def stop(ref: InstanceRef, account: Account) -> None:
     """Deallocate a machine, also one that is merely powered off, which bills. See `Pausable.stop`."""
     found = living(ref, account)
-    if power_of(found.machine or {}) not in ("deallocated", "deallocating"):
+    machine = found.machine or {}
+    if power_of(machine) != "deallocated" and not is_being_switched_off(machine):
         account.arm.begin(f"{_MACHINE}/deallocate/action", "POST", f"{found.places.machine}/deallocate", api=COMPUTE)
 
 

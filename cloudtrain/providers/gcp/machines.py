@@ -65,13 +65,13 @@ class Found:
 
 
 def find(ref: InstanceRef, account: Account) -> Found:
-    """Return the machine. One call.
+    """Return the machine. One call; one more, in all zones, before it is believed gone.
 
     Raises:
         InstanceNotFoundError: Google knows no such machine, or it is none of ours.
         ProviderUnavailableError: Google did not answer.
     """
-    found = _in_zone(ref.id, ref.zone, account) if ref.zone else _anywhere(ref.id, account)
+    found = (_in_zone(ref.id, ref.zone, account) if ref.zone else None) or _anywhere(ref.id, account)
     if found is None or notes.OURS not in found.machine.get("labels", {}):
         where = ref.zone or ref.region or "any zone"
         raise InstanceNotFoundError(f"Google knows no machine {ref.id} of ours in {where}", "Look: cloudtrain status")

@@ -53,6 +53,24 @@ def test_stop_deallocates_and_the_meter_stands_still(
     assert cloud.counted(POWER_OFF) == 0
 
 
+def test_a_machine_that_azure_gave_up_to_deallocate_bills_and_is_asked_to_again(
+    provider: AzureProvider, cloud: Cloud, clock: FakeClock, order: LaunchOrder
+) -> None:
+    ref = provider.launch(order).ref
+    cloud.fail(DEALLOCATE, code="AllocationFailed")
+    provider.stop(ref)
+    provider.stop(ref)
+    assert cloud.counted(DEALLOCATE) == 1, "one that is on its way is not asked again"
+    cloud.azure.advance(600)
+    assert provider.get(ref).state is InstanceState.STOPPING
+    billed = cloud.azure.billed_hours(ref.id)
+    cloud.azure.advance(3600)
+    assert cloud.azure.billed_hours(ref.id) > billed
+    provider.stop(ref)
+    reached(provider, clock, ref, InstanceState.STOPPED)
+    assert cloud.counted(DEALLOCATE) == 2
+
+
 def test_a_machine_that_was_switched_off_inside_is_shown_to_bill_and_stop_ends_that(
     provider: AzureProvider, cloud: Cloud, clock: FakeClock, order: LaunchOrder
 ) -> None:

@@ -153,7 +153,8 @@ class Lifecycle:
     def _ending(self, call: ArmCall, machine: Machine, meanwhile: str, at_last: str, seconds: float) -> Task:
         machine.properties["provisioningState"] = "Updating"
         self._set_power(machine, meanwhile)
-        return self._begin(call, machine, Plan(seconds, lambda: self._stopped(machine, at_last)))
+        plan = Plan(seconds, lambda: self._stopped(machine, at_last), lambda error: self._not_ended(machine, meanwhile, error))
+        return self._begin(call, machine, plan)
 
     def _run(self, machine: Machine) -> None:
         if not machine.power:
@@ -174,7 +175,7 @@ class Lifecycle:
         machine.properties["provisioningState"] = "Succeeded"
 
     def _stopped(self, machine: Machine, power: str) -> None:
-        machine.booted = None
+        machine.booted = machine.failure = None
         self._set_power(machine, power)
         self._done(machine)
         if power == "deallocated" and machine.reclaim is not None:
@@ -193,6 +194,13 @@ class Lifecycle:
 
     def _not_started(self, machine: Machine, was: str, error: ArmError) -> None:
         self._set_power(machine, was if was in ("deallocated", "stopped") else "deallocated")
+        machine.properties["provisioningState"] = "Failed"
+        machine.failure = error
+
+    def _not_ended(self, machine: Machine, meanwhile: str, error: ArmError) -> None:
+        """Leave a machine that could not be switched off as it was on its way: nobody works on it any more, and it bills."""
+        self._set_power(machine, meanwhile)
+        machine.meter.turn(self._account.timeline.now(), on=True)
         machine.properties["provisioningState"] = "Failed"
         machine.failure = error
 
