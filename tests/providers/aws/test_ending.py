@@ -78,7 +78,7 @@ def test_a_machine_that_was_just_made_is_not_believed_to_be_absent(
     provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account
 ) -> None:
     ref = provider.launch(order).ref
-    cloud.fail("DescribeInstances", "InvalidInstanceID.NotFound", times=3)
+    cloud.fail("DescribeInstances", "InvalidInstanceID.NotFound", times=4)
     with pytest.raises(ProviderUnavailableError):
         provider.get(ref)
     with pytest.raises(ProviderUnavailableError):
@@ -86,7 +86,14 @@ def test_a_machine_that_was_just_made_is_not_believed_to_be_absent(
     account.settings.clock.advance(61)
     with pytest.raises(InstanceNotFoundError):
         provider.get(ref)
+    assert provider.get(ref).ref == ref
 
+
+def test_a_machine_is_gone_when_two_looks_say_so(provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account) -> None:
+    ref = provider.launch(order).ref
+    account.settings.clock.advance(61)
+    cloud.fail("DescribeInstances", "InvalidInstanceID.NotFound")
+    assert provider.get(ref).ref == ref
 
 def test_the_leftovers_of_a_launch_nobody_finished_are_found_in_every_region_and_removed(
     provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account

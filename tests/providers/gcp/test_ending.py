@@ -37,7 +37,7 @@ def test_the_rules_stay_until_the_machine_is_gone(
     assert keys_in(account) == []
 
 
-def test_ending_is_two_calls_and_cleaning_up_four(provider: GcpProvider, cloud: Cloud, order: LaunchOrder) -> None:
+def test_ending_is_two_calls_and_cleaning_up_five(provider: GcpProvider, cloud: Cloud, order: LaunchOrder) -> None:
     ref = provider.launch(order).ref
     cloud.gcp.forget_calls()
     provider.terminate(ref)
@@ -45,7 +45,8 @@ def test_ending_is_two_calls_and_cleaning_up_four(provider: GcpProvider, cloud: 
     cloud.gcp.advance(60)
     cloud.gcp.forget_calls()
     provider.terminate(ref)
-    assert cloud.named() == ["compute.instances.get", "compute.firewalls.list", *["compute.firewalls.delete"] * 2]
+    looks = ["compute.instances.get", "compute.instances.aggregatedList"]
+    assert cloud.named() == [*looks, "compute.firewalls.list", *["compute.firewalls.delete"] * 2]
 
 
 def test_a_machine_that_went_between_the_look_and_the_order_is_ended(
