@@ -1,7 +1,7 @@
 """The pretend Google Cloud, for a matrix."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,32 @@ class Gcp:
             del self.cloud.account.firewalls[name]
 
 
+class Tpu(Gcp):
+    """TPU machines there, which are asked for in a queue."""
+
+    machine, own_ends = "gcp-tpu-v5e", ("none",)
+    renting, ending = "tpu.projects.locations.queuedResources.create", "tpu.projects.locations.queuedResources.delete"
+
+    def settle(self) -> None:
+        super().settle()
+        with self.cloud._clockwork.lock:
+            for course in list(self.cloud._router.tpus._courses.values()):
+                course.hurry()
+
+    def alive(self) -> list[str]:
+        account = self.cloud.account
+        waiting = {body["tpu"]["nodeSpec"][0]["nodeId"] for body in account.queued.values()}
+        return sorted(waiting | {name.rpartition("/")[2] for name in account.tpu_nodes})
+
+    def unarmed(self) -> list[str]:
+        return [name for name, body in self.cloud.account.queued.items() if not body.get("runDuration", {}).get("maxRunDuration")]
+
+    def end_everything(self) -> None:
+        self.cloud.account.queued.clear()
+        self.cloud.account.tpu_nodes.clear()
+        super().end_everything()
+
+
 def type_of(body: Mapping[str, Any]) -> str:
     """Return the type of a machine as a config names it."""
     attached = [f"+{each['acceleratorType'].rpartition('/')[2]}" for each in body.get("guestAccelerators", ())]
@@ -122,10 +148,15 @@ def type_of(body: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def opened(hypervisor: Hypervisor, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Gcp]:
+def opened(hypervisor: Hypervisor, folder: Path, patch: pytest.MonkeyPatch, kind: type[Gcp] = Gcp) -> Iterator[Gcp]:
     """Start the pretend Google Cloud; its way is in the environment from then on."""
     with GcpCloud(hypervisor) as cloud:
-        made = Gcp(cloud, folder)
+        made = kind(cloud, folder)
         for name, value in made.environ().items():
             patch.setenv(name, value)
         yield made
+
+
+def opened_for_tpus(hypervisor: Hypervisor, folder: Path, patch: pytest.MonkeyPatch) -> AbstractContextManager[Gcp]:
+    """Start it for whoever rents TPUs there."""
+    return opened(hypervisor, folder, patch, Tpu)

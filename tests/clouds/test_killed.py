@@ -8,6 +8,7 @@ whose outcome nobody will ever know.
 By default the calls that change something are killed; CLOUDTRAIN_KILL_MATRIX=all kills every call at both moments.
 """
 
+import itertools
 import os
 import signal
 import time
@@ -22,7 +23,7 @@ from cloudtrain.model.errors import NotFoundError
 from cloudtrain.testing.playground.faults import When
 
 from .person import LATER_S, Person
-from .world import DAY_S, OPENED, World
+from .world import DAY_S, OF_TPUS, OPENED, World
 
 WHOLE = os.environ.get("CLOUDTRAIN_KILL_MATRIX") == "all"
 
@@ -177,8 +178,10 @@ class Matrix:
         self.world.hypervisor.unarmed.clear()
 
 
-@pytest.mark.parametrize("name", VERBS)
-@pytest.mark.parametrize("world", OPENED, indirect=True)
+CASES = [*itertools.product(OPENED, VERBS), *itertools.product([OF_TPUS], ["start", "terminate"])]
+
+
+@pytest.mark.parametrize(("world", "name"), CASES, indirect=["world"])
 def test_killed_there_the_next_command_puts_it_right(world: World, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     matrix, began = Matrix(name, VERBS[name], world), time.monotonic()
     matrix.count()
@@ -187,7 +190,7 @@ def test_killed_there_the_next_command_puts_it_right(world: World, name: str, ca
     changes = sum(not world.pretend.is_read(call) for call in matrix.calls)
     with capsys.disabled():
         print(
-            f"\n{world.pretend.name}, {name}: {len(matrix.calls)} calls, {changes} of them change something; "
+            f"\n{world.pretend.machine}, {name}: {len(matrix.calls)} calls, {changes} of them change something; "
             f"{matrix.cases - 1} cases in {time.monotonic() - began:.0f} s, {len(matrix.survivors)} survivors"
         )
     assert not matrix.survivors, "\n".join(matrix.survivors)

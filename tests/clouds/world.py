@@ -30,6 +30,9 @@ OPENED: Mapping[str, Callable[..., AbstractContextManager[Pretend]]] = {
 }
 """How each cloud is opened. A test names those that it is for: `@pytest.mark.parametrize("world", [...], indirect=True)`."""
 
+OF_TPUS = "gcp-tpu"
+"""Google Cloud for whoever rents TPUs there, which can only be started and ended."""
+
 DAY_S = 25 * 3600.0
 """Longer than the lease of every order here: then even an order that nobody heard of again is closed."""
 
@@ -170,7 +173,7 @@ def opened_world(
     for variable in ("USER", "LOGNAME"):
         monkeypatch.setenv(variable, "alice")
     monkeypatch.setenv("CLOUDTRAIN_HOME", str(folder / "own"))
-    with OPENED[name](hypervisor, folder, monkeypatch) as pretend:
+    with {**OPENED, OF_TPUS: gcp.opened_for_tpus}[name](hypervisor, folder, monkeypatch) as pretend:
         monkeypatch.setenv("CLOUDTRAIN_ADDRESS_SERVICE", f"{pretend.cloud.url}/_playground/address")
         pretend.cloud.forget_calls()
         hypervisor.own_ends = pretend.own_ends
