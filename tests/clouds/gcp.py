@@ -133,7 +133,8 @@ class Tpu(Gcp):
         return sorted(waiting | {name.rpartition("/")[2] for name in account.tpu_nodes})
 
     def unarmed(self) -> list[str]:
-        return [name for name, body in self.cloud.account.queued.items() if not body.get("runDuration", {}).get("maxRunDuration")]
+        queued = self.cloud.account.queued
+        return [name for name, body in queued.items() if not body.get("runDuration", {}).get("maxRunDuration")]
 
     def end_everything(self) -> None:
         self.cloud.account.queued.clear()

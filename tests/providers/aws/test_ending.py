@@ -89,7 +89,9 @@ def test_a_machine_that_was_just_made_is_not_believed_to_be_absent(
     assert provider.get(ref).ref == ref
 
 
-def test_a_machine_is_gone_when_two_looks_say_so(provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account) -> None:
+def test_a_machine_is_gone_when_two_looks_say_so(
+    provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account
+) -> None:
     ref = provider.launch(order).ref
     account.settings.clock.advance(61)
     cloud.fail("DescribeInstances", "InvalidInstanceID.NotFound")
