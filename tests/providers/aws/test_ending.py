@@ -97,6 +97,7 @@ def test_a_machine_is_gone_when_two_looks_say_so(
     cloud.fail("DescribeInstances", "InvalidInstanceID.NotFound")
     assert provider.get(ref).ref == ref
 
+
 def test_the_leftovers_of_a_launch_nobody_finished_are_found_in_every_region_and_removed(
     provider: AwsProvider, cloud: Cloud, order: LaunchOrder, account: Account
 ) -> None:
