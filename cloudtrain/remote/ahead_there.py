@@ -39,13 +39,16 @@ class Ahead:
     def seen(self) -> dict[str, Seen]:
         """Return what has been seen so far, by name; nothing when that is too long ago."""
         self._is_over = True
-        if time.monotonic() - self._began > FRESH_S:
+        if self._is_old():
             self._seen = {}
         return self._seen
 
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._began > FRESH_S
+
     def _look(self) -> None:
         folders = [""]
-        while folders and not self._is_over:
+        while folders and not self._is_over and not self._is_old():
             try:
                 self._look_into(folders.pop(), folders)
             except OSError:
