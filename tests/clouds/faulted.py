@@ -149,6 +149,7 @@ GCP = Faulted(
         "stop": ("compute.instances.get", "compute.instances.stop"),
         "terminate": (
             "compute.instances.get",
+            "compute.instances.aggregatedList",
             "compute.instances.delete",
             "compute.firewalls.list",
             "compute.firewalls.delete",
@@ -174,6 +175,8 @@ GCP = Faulted(
     looks=("compute.instances.aggregatedList", "compute.firewalls.list", "compute.disks.aggregatedList"),
     found_by=("compute.instances.get",),
     moved_by=timedelta(minutes=-2),
+    # A second look finds it in the list of all zones.
+    done={"compute.instances.get": tuple(code for code, meaning in gcp.MEANINGS.items() if meaning is gcp.ABSENT)},
 )
 
 _LOOK = (

@@ -29,9 +29,18 @@ def terminate(ref: InstanceRef, account: Account) -> None:
     try:
         asked(account, "compute.instances.delete", "DELETE", found.path(account))
     except ProviderError as error:
-        if not is_absent(error):
+        if not is_absent(error) or _is_there(ref, account):
             raise
         remove_beside(ref.id, account)  # gone since it was looked at
+
+
+def _is_there(ref: InstanceRef, account: Account) -> bool:
+    """Look again: without its rules a machine that is there after all could be reached by everybody."""
+    try:
+        find(ref, account)
+    except InstanceNotFoundError:
+        return False
+    return True
 
 
 def remove_beside(name: str, account: Account) -> None:

@@ -56,9 +56,23 @@ def test_a_machine_that_went_between_the_look_and_the_order_is_ended(
     seen = ending.find(ref, provider._account)
     provider.terminate(ref)
     cloud.gcp.advance(60)
-    monkeypatch.setattr(ending, "find", lambda *_: seen)
+    find = ending.find
+    looks = iter([lambda *_: seen, find])
+    monkeypatch.setattr(ending, "find", lambda ref, account: next(looks)(ref, account))
     provider.terminate(ref)
     assert remains() == NOTHING
+
+
+def test_a_machine_keeps_its_rules_when_google_says_that_it_is_not_there_and_it_is(
+    provider: GcpProvider, cloud: Cloud, order: LaunchOrder, remains: Remains, account: Account
+) -> None:
+    ref = provider.launch(order).ref
+    cloud.fail("compute.instances.delete", code="notFound")
+    with pytest.raises(ProviderError):
+        provider.terminate(ref)
+    assert remains()["rules"] == ["ct-token-1-in", "ct-token-1-shut"]
+    assert keys_in(account) == ["ct-token-1"]
+    assert cloud.gcp.violations() == []
 
 
 def test_a_machine_that_switched_itself_off_is_ended_with_its_disk(
