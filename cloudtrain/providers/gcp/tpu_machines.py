@@ -156,7 +156,7 @@ def is_tpu(ref: InstanceRef) -> bool:
 
 
 def find_tpu(ref: InstanceRef, account: Account) -> FoundTpu:
-    """Return the machine. One call, and one more when it has a node.
+    """Return the machine. One call, and one more when it has a node; a look in all zones before it is believed gone.
 
     Raises:
         InstanceNotFoundError: Google knows no such request, or it is none of ours.
@@ -164,7 +164,7 @@ def find_tpu(ref: InstanceRef, account: Account) -> FoundTpu:
     """
     name = ref.id.removeprefix(PREFIX)
     request = _looked(GET, account.below(f"locations/{ref.zone}/queuedResources/{name}"), account)
-    found = FoundTpu(request) if request is not None else None
+    found = FoundTpu(request) if request is not None else of_name(name, account)
     if found is None or notes.OURS not in found.wanted.get("labels", {}):
         raise InstanceNotFoundError(
             f"Google knows no TPU {name} of ours in {ref.zone or 'any zone'}", "Look: cloudtrain status"
