@@ -1,6 +1,5 @@
 """What a push asks of the machine: which files it has, and then to take those that it has not."""
 
-import contextlib
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from .leaving_there import digest_of, read_steadily
 from .manifest_there import HAVE, SAME_SECOND, TOUCH_ONLY, blocks, pack_block, unpack_block, unpack_columns
 from .packed import PackedBlock
 from .part_there import LARGE
+from .turns import Turns
 from .upload import Upload
 from .work import Item, Work
 
@@ -26,7 +26,6 @@ Columns = tuple[list[str], list[int], list[int], list[int]]
 FRESH_S = 10.0
 """How long what was seen when the files were chosen is sent as it is, seconds; later each is looked at once more."""
 
-_TURN_S = 0.2
 _BATCH_BYTES = 1 << 20
 _BATCH_FILES = 1000
 _MOST_NAMED = 5
@@ -39,12 +38,12 @@ class Push:
         self.root = str(files.root)
         self.counting = counting
         self.work = Work(self._checks())
+        self.reading = Turns()
         self._files = files
         self._problems: dict[str, str] = {}
         self._is_changing = False
         self._checked, self._wanted = 0, 0.0
         self._checking = threading.Lock()
-        self._reading = threading.Lock()
 
     def seals(self, kind: str) -> Iterator[Item]:
         """Hand out what comes last, unless nothing has changed there: each "link", and when all are made, each "folder"."""
@@ -103,19 +102,6 @@ class Push:
             self._checked += size
             self._wanted += size * wanted
             self._is_changing = self._is_changing or wanted > 0
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Read small files one batch at a time, however many streams ask: two that read from memory only wait for each other.
-
-        A disk that is slow to find them is asked for several batches at once: nobody waits long for the turn.
-        """
-        is_ours = self._reading.acquire(timeout=_TURN_S)
-        try:
-            yield
-        finally:
-            if is_ours:
-                self._reading.release()
 
     def left(self) -> float:
         """Return how many bytes are still to travel, about: of what was not asked for yet, as much as of the rest.
@@ -215,7 +201,7 @@ class Batch:
         self.large = []
         contents: list[bytes] = []
         names, sizes, modes, mtimes = now = _no_columns()
-        with self.push.turn():
+        with self.push.reading.taken():
             for entry in self.entries:
                 found = self._read(entry.name)
                 if found is None:

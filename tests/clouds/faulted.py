@@ -226,7 +226,7 @@ AZURE = Faulted(
     spare=("Microsoft.Authorization:roleDefinitions/GET", *_ARM),
     verbs={
         "stop": (*_LOOK, "Microsoft.Compute:virtualMachines/deallocate"),
-        "terminate": (*_LOOK, "Microsoft.Resources:resourceGroups/DELETE"),
+        "terminate": (*_LOOK, "Microsoft.Resources:resourceGroups/LIST", "Microsoft.Resources:resourceGroups/DELETE"),
         "extend": (*_LOOK, *_ARM, *_DAILY, _CANCEL, "Microsoft.Resources:resourceGroups/PATCH"),
         "resize": (
             *_LOOK,
