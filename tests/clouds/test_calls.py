@@ -31,10 +31,10 @@ VERBS = {
 
 MOST: Mapping[str, Mapping[str, int]] = {
     "aws": {"get": 12, "start": 17, "status": 19, "stop": 6, "resize": 8, "start again": 8, "terminate": 10, "sweep": 18},
-    "gcp": {"get": 7, "start": 13, "status": 8, "stop": 6, "resize": 8, "start again": 10, "terminate": 10, "sweep": 6},
-    "azure": {"get": 11, "start": 29, "status": 9, "stop": 15, "resize": 18, "start again": 21, "terminate": 14, "sweep": 5},
+    "gcp": {"get": 7, "start": 13, "status": 8, "stop": 6, "resize": 8, "start again": 10, "terminate": 12, "sweep": 6},
+    "azure": {"get": 11, "start": 29, "status": 9, "stop": 15, "resize": 18, "start again": 21, "terminate": 15, "sweep": 5},
 }
-"""The calls of each verb, tokens for a login included."""
+"""The calls of each verb, tokens for a login included. A machine is believed gone after two looks."""
 
 
 @on_every_cloud
