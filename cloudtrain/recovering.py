@@ -62,7 +62,7 @@ def _refuse_anothers(run: Run, machine: MachineSpec, tools: Tools) -> None:
         try:
             owner = provider.get(ref).owner
         except InstanceNotFoundError:
-            continue
+            continue  # a machine that is gone cannot be ended by the wrong one
         if owner != tools.owner:
             raise NotFoundError(f"{ref.id}, the machine of {run.id}, is not yours: {owner} ordered it")
 
