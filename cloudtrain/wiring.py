@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from .clock import SystemClock
@@ -23,7 +23,8 @@ from .model.offer import Offer
 from .model.run import Run
 from .model.spec import HostSpec, MachineSpec
 from .prices.users_copy import FILE_NAME, known_rows
-from .providers.base import HostAnswer, ProviderSettings, RunOnHost
+from .providers.base import ProviderSettings
+from .providers.on_host import HostAnswer, RunOnHost
 from .providers.registry import open_provider, provider_names
 from .remote.base import Remote
 from .remote.guest_lines import GuestLines
@@ -55,13 +56,12 @@ def open_tools(
         ledger.on_machine = _let_ssh_know
         hosts = cache(own_hosts)  # one command reads the configs once
         say = cache(lambda sentence: tell(Note(sentence)))  # and hears of a thing once
+        ours = partial(replace, hosts=hosts, say=say, operations=ledger.operations)
         yield Tools(
             ledger=ledger,
             clock=clock,
             tell=tell,
-            open_provider=lambda machine: open_provider(
-                machine.provider, replace(provider_settings(machine, lines.ask), hosts=hosts, say=say)
-            ),
+            open_provider=lambda machine: open_provider(machine.provider, ours(provider_settings(machine, lines.ask))),
             open_remote=_open_remote,
             owner=this_owner(),
             provider_names=provider_names(),

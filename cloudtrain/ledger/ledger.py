@@ -18,6 +18,7 @@ from ..model.spec import JobSpec, MachineSpec
 from .file import LedgerFile, text
 from .holder import is_alive, is_here
 from .machine import MachineRecord, is_news
+from .operations import Operations
 from .past import Past
 from .spend import Spend
 
@@ -31,6 +32,7 @@ class Ledger:
     Attributes:
         spend: what bills, from when to when.
         past: what earlier runs tell about the next one.
+        operations: what the clouds are doing for orders that nobody has settled.
         on_machine: told whenever a name comes to stand for an instance, or for none; must not raise.
     """
 
@@ -39,6 +41,7 @@ class Ledger:
         self._clock = clock
         self.spend = Spend(file)
         self.past = Past(file, clock)
+        self.operations = Operations(file)
         self.on_machine: Callable[[str, Instance | None], None] = lambda _name, _instance: None
 
     @classmethod
@@ -77,14 +80,14 @@ class Ledger:
     def settle(self, token: str, ref: InstanceRef | None) -> None:
         """Record what became of an order; None means that we looked and nothing was made.
 
-        A machine once recorded is not forgotten by a later None.
+        A machine once recorded is not forgotten by a later None; what was under way for the order is.
 
         Raises:
             LedgerError: no such order was written down.
         """
         with self._file.change() as db:
             changed = db.execute(
-                "UPDATE intents SET settled_at = ?, ref = coalesce(?, ref) WHERE token = ?",
+                "UPDATE intents SET settled_at = ?, ref = coalesce(?, ref), operation = NULL WHERE token = ?",
                 (self._now(), None if ref is None else text(ref), token),
             )
             if not changed.rowcount:
@@ -225,8 +228,7 @@ class Ledger:
 
     def last_run(self) -> Run | None:
         """Return the newest run, or None when there is none."""
-        newest = self.runs(limit=1)
-        return newest[0] if newest else None
+        return next(iter(self.runs(limit=1)), None)
 
     def job_of(self, run_id: str) -> JobSpec:
         """Return the job a run is for.

@@ -33,6 +33,8 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE INDEX spend_of_runs ON spend (run_id)",
         "CREATE TABLE speeds (name TEXT PRIMARY KEY, bytes_per_second REAL NOT NULL, measured_at TEXT NOT NULL)",
     ),
+    # What the cloud accepted for an order and has not finished, as its adapter follows it on.
+    ("ALTER TABLE intents ADD COLUMN operation TEXT",),
 )
 """Migration N turns version N of the file into version N + 1. Only ever appended to."""
 

@@ -18,50 +18,20 @@ when money has been spent.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ..model.clock import Clock
-from ..model.errors import ProviderUnavailableError
 from ..model.finding import Finding
-from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook, SshEndpoint
+from ..model.instance import Instance, InstanceRef, LaunchOrder, Leftover, Outlook
 from ..model.lease import Lease
 from ..model.money import BilledDay
 from ..model.offer import Offer
 from ..model.spec import HostSpec, MachineSpec, Resources
-
-
-class HostAnswer(Protocol):
-    """How a command on a machine of one's own ended; `exit_code` is negative for the signal that ended it."""
-
-    @property
-    def exit_code(self) -> int: ...
-
-    @property
-    def stdout(self) -> bytes: ...
-
-    @property
-    def stderr(self) -> bytes: ...
-
-
-RunOnHost = Callable[[SshEndpoint, Sequence[str], bytes], HostAnswer]
-"""Runs a command of the guest (its arguments, its standard input) on a machine, where the guest is put first.
-
-Raises HostUnreachableError, HostKeyError or another RemoteError.
-"""
-
-
-def no_line(_endpoint: SshEndpoint, _arguments: Sequence[str], _stdin: bytes) -> HostAnswer:
-    """Refuse: whoever made the adapter gave it no way to machines of one's own.
-
-    Raises:
-        ProviderUnavailableError: always.
-    """
-    raise ProviderUnavailableError(
-        "Machines of your own cannot be asked from here", "Look from the command line: cloudtrain check"
-    )
+from .on_host import RunOnHost, no_line
+from .operations import InThisProcess, Operations
 
 
 def no_hosts() -> Sequence[HostSpec]:
@@ -85,6 +55,7 @@ class ProviderSettings:
         on_host: how an adapter that rents nothing asks machines of one's own; it reaches no cloud's machine.
         hosts: the machines of one's own that any machine config names, for when none is in use.
         say: hears a sentence for a person about what an adapter did, or could not do, beside what was asked. From any thread.
+        operations: where it notes what its cloud has accepted for an order and not finished.
     """
 
     home: Path
@@ -94,6 +65,7 @@ class ProviderSettings:
     on_host: RunOnHost = no_line
     hosts: Callable[[], Sequence[HostSpec]] = no_hosts
     say: Callable[[str], None] = say_nothing
+    operations: Operations = field(default_factory=InThisProcess)
 
 
 @runtime_checkable

@@ -47,6 +47,30 @@ def test_an_order_stays_open_until_it_is_settled(ledger: Ledger, clock: FakeCloc
     assert ledger.open_intents() == []
 
 
+def test_what_is_under_way_for_an_order_is_known_to_the_next_process_until_the_order_is_settled(
+    home: Path, clock: FakeClock
+) -> None:
+    with Ledger.open(home, clock) as ledger:
+        ledger.intend(order(clock))
+        ledger.intend(order(clock, "ct-2"))
+        assert ledger.operations.noted("ct-1") is None
+        ledger.operations.note("ct-1", "first")
+        ledger.operations.note("ct-1", "second")
+        ledger.operations.note("ct-2", "other")
+        ledger.operations.forget("ct-2")
+    with Ledger.open(home, clock) as ledger:
+        assert [ledger.operations.noted(token) for token in ("ct-1", "ct-2", "ct-9")] == ["second", None, None]
+        assert ledger.open_intents() == [order(clock), order(clock, "ct-2")]
+        ledger.settle("ct-1", None)
+        assert ledger.operations.noted("ct-1") is None
+
+
+def test_nothing_is_under_way_for_an_order_that_was_never_written_down(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="ct-9"):
+        ledger.operations.note("ct-9", "what")
+    ledger.operations.forget("ct-9")
+
+
 def test_an_order_is_written_down_once_also_when_it_is_settled(ledger: Ledger, clock: FakeClock) -> None:
     ledger.intend(order(clock))
     with pytest.raises(LedgerError, match="ct-1"):

@@ -9,7 +9,7 @@ from .account import Account
 from .describe import is_ending
 from .machines import group_of
 from .names import Places
-from .notebook import forget_ending, note_ending, noted_endings
+from .noted_endings import forget_ending, note_ending, noted_endings
 from .translate import code_of, is_absent
 from .versions import RESOURCES
 

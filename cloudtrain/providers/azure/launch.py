@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from ...model.errors import CloudtrainError, NoCapacityError, ProviderError
+from ...model.errors import CloudtrainError, LedgerError, NoCapacityError, ProviderError
 from ...model.instance import Instance, LaunchOrder
 from ...model.lease import GuestEnd
 from ..caller import allowed_from
@@ -24,8 +24,7 @@ from .leasing import say_what_is_missing
 from .machines import Found, made_before, within, write_tags
 from .names import Places, name_of
 from .network import make_network, subnet_of
-from .notebook import forget_operation, note_operation, noted_operation
-from .operation import Operation
+from .operation import Operation, resumed
 from .role import GIVE, find_role
 from .translate import failed, is_unanswered
 from .versions import COMPUTE, RESOURCES
@@ -42,13 +41,13 @@ def launch(order: LaunchOrder, account: Account) -> Instance:
     begun = within(group, account) if group is not None else None
     try:
         found = _made(order, ready, places, account) if begun is None else _taken_up(order, ready, begun, account)
-    except ProviderError as error:
+    except (ProviderError, LedgerError) as error:
         # What this call began goes also where no answer came: a machine that was made all the same lies in the group. One
         # that was there before is not ended because a line broke.
-        if begun is None or not is_unanswered(error):
+        if begun is None or (isinstance(error, ProviderError) and not is_unanswered(error)):
             _undo(ready, places, account)
         raise
-    forget_operation(places.name, account)
+    account.settings.operations.forget(order.token)
     return found.shown(account)
 
 
@@ -87,12 +86,20 @@ def _taken_up(order: LaunchOrder, ready: Ready, found: Found, account: Account) 
     failure = failure_of(found.machine)
     if failure is not None:
         raise failed(_MAKE, found.places.machine, failure)
-    operation = noted_operation(found.id, account)
+    operation = _noted(order, account)
     if operation is None and was_armed:
         checkpoints.give(order, found, ready.container, account)
         _bring_driver(order, ready, found, account)
         return found
     return _finished(order, ready, operation, found, account)
+
+
+def _noted(order: LaunchOrder, account: Account) -> Operation | None:
+    """Return what Azure was doing for an order when it was broken off; None when nothing readable is noted."""
+    continuation = account.settings.operations.noted(order.token)
+    with suppress(ProviderError):  # the machine itself is looked at then
+        return resumed(account.arm, continuation) if continuation else None
+    return None
 
 
 def _made(order: LaunchOrder, ready: Ready, places: Places, account: Account) -> Found:
@@ -102,7 +109,7 @@ def _made(order: LaunchOrder, ready: Ready, places: Places, account: Account) ->
     group = account.arm.call(act, "PUT", places.group, api=RESOURCES, body=body)
     make_network(order, ready.allowed, places, account)
     operation = account.arm.begin(_MAKE, "PUT", places.machine, api=COMPUTE, body=request(order, ready, places))
-    note_operation(places.name, operation, account)
+    account.settings.operations.note(order.token, operation.token())
     return _finished(order, ready, operation, Found(group, operation.content, "", places), account)
 
 
@@ -165,5 +172,4 @@ def _undo(ready: Ready, places: Places, account: Account) -> None:
     with suppress(ProviderError):  # what stays bears our tags, and is found as a machine or a leftover
         delete_group(places, account)
         checkpoints.take_back(checkpoints.as_tags(ready.container), places, account)
-        forget_operation(places.name, account)
         account.keys.forget(places.name)

@@ -17,7 +17,7 @@ from ...model.errors import (
 from ...model.instance import SshEndpoint
 from ...model.offer import Offer
 from ...model.spec import HostSpec
-from ..base import RunOnHost
+from ..on_host import RunOnHost
 from .claim import Claim, claim_in, wish
 from .facts import offer_of
 from .trust import by_hand, endpoint_of

@@ -16,6 +16,7 @@ from cloudtrain.providers.azure.account import Account
 from cloudtrain.providers.azure.arm import Arm
 from cloudtrain.providers.azure.provider import AzureProvider
 from cloudtrain.providers.base import ProviderSettings
+from cloudtrain.providers.operations import InThisProcess, Operations
 from cloudtrain.testing.clock import FakeClock
 from cloudtrain.testing.playground.azure import AzureCloud
 from cloudtrain.testing.playground.azure.access import Assignment
@@ -163,9 +164,17 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def make_account(tmp_path: Path, clock: FakeClock, said: list[str]) -> Callable[[MachineSpec | None], Account]:
+def operations() -> Operations:
+    return InThisProcess()
+
+
+@pytest.fixture
+def make_account(
+    tmp_path: Path, clock: FakeClock, said: list[str], operations: Operations
+) -> Callable[[MachineSpec | None], Account]:
     def make(machine: MachineSpec | None) -> Account:
-        return Account.of(ProviderSettings(tmp_path / "home", clock, lambda name: (), machine, say=said.append))
+        settings = ProviderSettings(tmp_path / "home", clock, lambda name: (), machine, say=said.append, operations=operations)
+        return Account.of(settings)
 
     return make
 

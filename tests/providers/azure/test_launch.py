@@ -9,6 +9,7 @@ import yaml
 
 from cloudtrain.model.errors import (
     CredentialsError,
+    LedgerError,
     NoCapacityError,
     PermissionDeniedError,
     ProviderError,
@@ -20,9 +21,9 @@ from cloudtrain.model.lease import GuestEnd
 from cloudtrain.model.spec import MachineSpec, Market, OnFinish
 from cloudtrain.providers.azure import tags
 from cloudtrain.providers.azure.account import Account
-from cloudtrain.providers.azure.notebook import noted_operation
 from cloudtrain.providers.azure.operation import Operation
 from cloudtrain.providers.azure.provider import AzureProvider
+from cloudtrain.providers.operations import Operations
 from cloudtrain.providers.waiting import wait_until
 from cloudtrain.testing.clock import FakeClock
 from tests.providers.azure.conftest import Cloud
@@ -363,16 +364,44 @@ def test_launch_leaves_nothing_whatever_call_in_it_fails(
 
 
 def test_a_launch_that_was_broken_off_is_finished_by_the_same_order(
-    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, account: Account
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, operations: Operations
 ) -> None:
     cloud.azure.durations.create = 200
     broken_off(provider, order)
-    assert noted_operation("ct-token-1", account) is not None
+    assert operations.noted(order.token) is not None
     cloud.azure.forget_calls()
     launched = provider.launch(order)
     assert (launched.state, launched.deadline) == (InstanceState.RUNNING, order.lease.deadline)
     assert {PUT_MACHINE, SUBMIT, DAILY}.isdisjoint(cloud.named())
-    assert noted_operation("ct-token-1", account) is None
+    assert operations.noted(order.token) is None
+
+
+def test_what_is_noted_of_an_operation_and_cannot_be_read_is_not_needed(
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder, operations: Operations
+) -> None:
+    broken_off(provider, order)
+    operations.note(order.token, '{"act": ')
+    cloud.azure.advance(60)
+    assert provider.launch(order).deadline == order.lease.deadline
+    assert cloud.counted(PUT_MACHINE) == 1
+
+
+def test_a_machine_whose_operation_cannot_be_written_down_is_deleted(
+    provider: AzureProvider,
+    cloud: Cloud,
+    order: LaunchOrder,
+    operations: Operations,
+    remains: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_token: str, _continuation: str) -> None:
+        raise LedgerError("The disk is full")
+
+    monkeypatch.setattr(operations, "note", full)
+    with pytest.raises(LedgerError, match="full"):
+        provider.launch(order)
+    assert cloud.counted(PUT_MACHINE) == 1
+    assert remains() == []
 
 
 def test_a_machine_that_failed_while_nobody_listened_is_told_and_deleted(
