@@ -13,7 +13,7 @@ from typing import Protocol
 from ...model.clock import Clock
 from ...model.errors import ProviderError, ProviderUnavailableError
 from .pipeline import Answer
-from .translate import failed
+from .translate import failed, is_absent
 
 TIMEOUT_S = 1800.0
 """How long an operation may take, in seconds; a machine that is not there by then may still come."""
@@ -53,19 +53,28 @@ class Operation:
     _url: str
     _is_done: bool = False
     _pause_s: float = PACE_S
+    _is_resumed: bool = False
 
     def token(self) -> str:
         """Return a text by which `resumed` takes the operation up, in this process or another."""
         return json.dumps({"act": self.act, "path": self.path, "watched": self._watched, "url": self._url})
 
     def done(self) -> bool:
-        """Look whether it has ended well. One call, none when that is known.
+        """Look whether it has ended well, or is so long over that Azure keeps it no more: then its resource tells how.
+
+        One call, none when that is known.
 
         Raises:
             ProviderError: it ended badly, with an error of the kind the table says; or it cannot be looked at.
         """
         if not self._is_done:
-            answer = self.arm.ask_again(self.act, self._url)
+            try:
+                answer = self.arm.ask_again(self.act, self._url)
+            except ProviderError as error:
+                if not (self._is_resumed and is_absent(error)):
+                    raise
+                self._is_done = True
+                return True
             self._pause_s = _pause_s(answer)
             self._is_done = self._read(answer)
         return self._is_done
@@ -126,7 +135,7 @@ def resumed(arm: Asks, token: str) -> Operation:
     """
     try:
         told = json.loads(token)
-        return Operation(arm, told["act"], told["path"], {}, told["watched"], told["url"], _pause_s=0.0)
+        return Operation(arm, told["act"], told["path"], {}, told["watched"], told["url"], _pause_s=0.0, _is_resumed=True)
     except (ValueError, KeyError, TypeError) as error:
         raise ProviderError("What was noted of an operation of Azure's cannot be read") from error
 

@@ -386,6 +386,16 @@ def test_what_is_noted_of_an_operation_and_cannot_be_read_is_not_needed(
     assert cloud.counted(PUT_MACHINE) == 1
 
 
+def test_an_operation_that_azure_keeps_no_more_costs_no_machine(
+    provider: AzureProvider, cloud: Cloud, order: LaunchOrder
+) -> None:
+    broken_off(provider, order)
+    cloud.azure.advance(60)
+    cloud.fail("Microsoft.Resources:locations/operations/GET", "ResourceNotFound", http=404, times=99)
+    assert provider.launch(order).state is InstanceState.RUNNING
+    assert cloud.counted(PUT_MACHINE) == 1
+
+
 def test_a_machine_whose_operation_cannot_be_written_down_is_deleted(
     provider: AzureProvider,
     cloud: Cloud,
