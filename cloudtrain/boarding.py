@@ -8,6 +8,7 @@ from typing import Any
 
 from .journey import Journey
 from .leasing import arm_guest
+from .model import words
 from .model.errors import HostUnreachableError
 from .model.instance import Instance
 from .model.lease import GuestEnd, Lease
@@ -84,10 +85,9 @@ def _board_over_this_line(journey: Journey, provider: Provider, *, has_broken: b
 
 def _bring_files(journey: Journey, work: PurePosixPath, remote: Remote, *, has_broken: bool) -> None:
     tools, files = journey.tools, choose_files(journey.job)
-    count = len(files.entries)
-    with journey.stage("upload", f"{count} file{'' if count == 1 else 's'}, {files.total_bytes} bytes"):
+    with journey.stage("upload", f"{words.files(len(files.entries))}, {files.total_bytes} bytes"):
         began = tools.clock.monotonic()
-        upload(files, work, remote, paced(tools.tell, tools.clock, count, journey.usd_now))
+        upload(files, work, remote, paced(tools.tell, tools.clock, len(files.entries), journey.usd_now))
         if not has_broken:  # else some of it was there already, and the time says nothing of the line
             _note_speed(journey, files.total_bytes, tools.clock.monotonic() - began)
         _carry_over(journey, work, remote)

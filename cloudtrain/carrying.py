@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from .journey import Tools
+from .model import words
 from .model.errors import ConfigError, NotFoundError, RemoteFileError
 from .model.event import Note, Progress, StageEnded, StageStarted, Tell
 from .model.instance import Instance
@@ -95,8 +96,7 @@ def pull(name: str, source: str, destination: Path, tools: Tools) -> Carried:
             weight = line.persist(lambda _: line.remote.weigh(there))
         except RemoteFileError as error:
             raise NotFoundError(f"{name} has no {source}", f"Look there: cloudtrain ssh {name} -- ls") from error
-        count = f"{weight.files} file{'' if weight.files == 1 else 's'}"
-        tools.tell(StageStarted("pull", f"{count}, {weight.bytes} bytes"))
+        tools.tell(StageStarted("pull", f"{words.files(weight.files)}, {weight.bytes} bytes"))
         began = tools.clock.monotonic()
         tell = paced(tools.tell, tools.clock, weight.files, meter(line.instance.full_usd_per_hour, tools.clock))
         here.parent.mkdir(parents=True, exist_ok=True)

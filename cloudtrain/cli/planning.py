@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from .. import workflow
 from ..journey import Tools
+from ..model import words
 from ..model.errors import NotSetUpError
 from ..model.plain import to_plain
 from ..model.plan import Plan
@@ -28,7 +29,7 @@ def show_planned(job: JobSpec, machine: MachineSpec, *, allow_unsupported_gpu: b
         document(to_plain(the_plan) | {"upload": {"files": len(files.entries), "bytes": files.total_bytes}})
         return
     show_plan(the_plan, now)
-    answer(f"Upload: {len(files.entries)} files, {size(files.total_bytes)}")
+    answer(f"Upload: {words.files(len(files.entries))}, {size(files.total_bytes)}")
     answer(f"Command: {job.command}")
     for sentence in told:
         answer(sentence)

@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from ..model import words
 from ..model.event import Event, LogChunk, Note, Progress, StageEnded, StageStarted
 from .log import Log
 from .render import clean
@@ -131,7 +132,7 @@ def _how_far(progress: Progress) -> str:
         return f"{progress.done} of {progress.total} {progress.unit}".rstrip()
     parts = [f"{size(progress.done)} of {size(progress.total)}"]
     if progress.files > 1:
-        parts.append(f"{progress.files} files")
+        parts.append(words.files(progress.files))
     if progress.bytes_per_second:
         parts.append(f"{size(round(progress.bytes_per_second))}/s")
     if progress.seconds_left:

@@ -183,7 +183,7 @@ def test_plan_shows_prices_deadline_cost_and_what_would_travel(desk: Path, cli: 
     assert "$1.000" in first
     assert first.endswith("$0.5000")
     assert "(in 30 m 0 s), set by the budget of $0.5000" in said.out or "(in 29 m" in said.out
-    assert "Upload: 1 files, 2.0 kB\n" in said.out
+    assert "Upload: 1 file, 2.0 kB\n" in said.out
 
 
 def test_plan_looks_at_what_the_job_has_in_object_storage(desk: Path, cli: Cli) -> None:

@@ -110,8 +110,8 @@ def test_control_characters_of_a_machine_steer_nothing() -> None:
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:
-    text = shown("tell(StageStarted('upload', '1 files'))", "tell(StageEnded('upload', '', 1))", environ={"TERM": "dumb"})
-    assert text == "upload     1 files … 1.0 s\n"
+    text = shown("tell(StageStarted('upload', '1 file'))", "tell(StageEnded('upload', '', 1))", environ={"TERM": "dumb"})
+    assert text == "upload     1 file … 1.0 s\n"
 
 
 @pytest.mark.parametrize("kind", ["Note('x')", "StageStarted('upload')", "LogChunk(b'x', 0)"])

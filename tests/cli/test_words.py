@@ -55,5 +55,5 @@ def test_a_deadline_says_how_far_away_it_is() -> None:
 
 def test_counts_of_bytes_in_a_sentence() -> None:
     assert humane("12 files, 3145728 bytes") == "12 files, 3.1 MB"
-    assert humane("1 files, 20 bytes") == "1 files, 20 bytes"
+    assert humane("1 file, 20 bytes") == "1 file, 20 bytes"
     assert humane(f"{Path.cwd()}/runs/x") == "runs/x"

@@ -8,6 +8,7 @@ import typer
 
 from ...config.assets import copy_template, template_names, template_summary
 from ...config.wording import shown_path
+from ...model.words import files
 from .. import completion
 from ..options import Json
 from ..render import answer, document, note
@@ -41,7 +42,7 @@ def init(template: Template = None, folder: Destination = None, as_json: Json = 
     if as_json:
         document({"template": template, "folder": destination.absolute(), "files": written})
         return
-    note(f"{template} is in {shown_path(destination)}: {len(written)} files. Next:")
+    note(f"{template} is in {shown_path(destination)}: {files(len(written))}. Next:")
     answer(f"cd {shlex.quote(str(destination))}")
     answer("cloudtrain train local")
 

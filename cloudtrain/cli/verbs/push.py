@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ... import carrying
+from ...model.words import files
 from .. import completion
 from ..options import JsonLines
 from ..render import json_line, note
@@ -41,4 +42,4 @@ def push(
     if as_json:
         json_line({"event": "pushed", "carried": carried})
     else:
-        note(f"{carried.files} files, {size(carried.bytes)} are in {carried.place} on {name}.")
+        note(f"{files(carried.files)}, {size(carried.bytes)}: in {carried.place} on {name}.")
