@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..model.errors import CloudtrainError, TransferError
 from .entry_there import RefusedError
 from .frames_there import BEAT, DONE, FAILED, HELLO, LISTED, PING, PONG, Frame, encode, squeezed
-from .press import Press
+from .press import Press, Ticket
 from .wire import Wire
 from .work import Item, Work
 
@@ -21,11 +21,11 @@ _SLACK_S = 0.2
 
 
 class Asked(NamedTuple):
-    """What is under way: a question, its bytes on the line, what the press calls it, and when it was asked, seconds."""
+    """What is under way: a question, its bytes on the line, how the press has it sent, and when it was asked, seconds."""
 
     item: Item
     sent: int
-    ticket: int
+    ticket: Ticket
     at: float
 
 
@@ -103,19 +103,23 @@ class Stream:
             return  # as above
 
     def _ask_one(self, item: Item) -> None:
+        with self._work.changed:
+            ticket = self._press.ask(item.weight)
         try:
             question = item.ask()
         except Exception as error:
             self._work.fail(error)
             return
         if question is None:
+            with self._work.changed:
+                self._press.lost([ticket])
             self._work.finished()
             return
         kind, words, body = question
-        deflated = self._squeezed(body) if body and self._press.is_on else None
-        pieces = encode(kind, words, body, deflated=deflated, may_deflate=self._press.is_on)
+        deflated = self._squeezed(body) if body and ticket.is_squeezed else None
+        pieces = encode(kind, words, body, deflated=deflated, may_deflate=ticket.is_squeezed)
         with self._in_order:
-            if self._note(item, len(body if deflated is None else deflated)):
+            if self._note(item, len(body if deflated is None else deflated), ticket):
                 self._wire.send(pieces)
 
     def _squeezed(self, body: bytes) -> bytes | None:
@@ -130,13 +134,14 @@ class Stream:
             self._press.squeezed(len(body), took, at_work)
         return deflated
 
-    def _note(self, item: Item, sent: int) -> bool:
+    def _note(self, item: Item, sent: int, ticket: Ticket) -> bool:
         """Note that a question is about to be sent; return False, and give it back, where the wire is broken."""
         with self._work.changed:
             if self.error is not None:
+                self._press.lost([ticket])
                 self._work.give_back([item])
                 return False
-            self._under_way.append(Asked(item, sent, self._press.ask(), time.monotonic()))
+            self._under_way.append(Asked(item, sent, ticket, time.monotonic()))
             self._weight += item.weight
         if self._is_ping_due:
             self._is_ping_due = False
@@ -202,7 +207,7 @@ class Stream:
             asked = self._under_way.popleft()
             self._weight -= item.weight
             self.carried += asked.sent + frame.carried
-            self._press.answered(asked.ticket, item.weight)
+            self._press.answered(asked.ticket, item.weight, asked.sent + frame.carried)
             now = time.monotonic()
             self._took(now - asked.at)
             self._allow(now, item.weight)

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 
-from cloudtrain.remote.press import Press
+from cloudtrain.remote.press import Press, Ticket
 
 MIB = 1 << 20
 SHRINKS_TO = 0.45
+
+
+def answer(press: Press, ticket: Ticket, shrinks_to: float = SHRINKS_TO) -> None:
+    """Let a MiB be answered for."""
+    press.answered(ticket, MIB, int(MIB * shrinks_to) if ticket.is_squeezed else MIB)
 
 
 def carry(
@@ -25,21 +30,21 @@ def carry(
     clock = [0.0]
     press = Press(lambda: clock[0])
     press.team(streams)
-    tickets: list[int] = []
+    tickets: list[Ticket] = []
     sent: list[bool] = []
     always = never = 0.0
     for _ in range(total_mib):
         rate = line(clock[0])
         squeezing = 1 / (compressor(clock[0]) if callable(compressor) else compressor)
         plain, small = 1 / rate, shrinks_to / rate
-        sent.append(press.is_on)
-        if press.is_on and is_here:
+        tickets.append(press.ask(MIB))
+        sent.append(tickets[-1].is_squeezed)
+        if sent[-1] and is_here:
             press.squeezed(MIB, squeezing * streams, squeezing * streams * core)
-        tickets.append(press.ask())
-        clock[0] += max(squeezing, small) if press.is_on else plain
+        clock[0] += max(squeezing, small) if sent[-1] else plain
         always, never = always + max(squeezing, small), never + plain
         if len(tickets) == 2:
-            press.answered(tickets.pop(0), MIB)
+            answer(press, tickets.pop(0), shrinks_to)
     return clock[0], min(always, never), sent
 
 
@@ -59,6 +64,37 @@ def test_a_middling_line_with_a_free_core_keeps_squeezing() -> None:
     took, best, sent = carry(2000, lambda now: 40, 80)
     assert sum(sent) > 0.9 * len(sent)
     assert took < 1.05 * best
+
+
+def test_a_line_that_is_nearly_full_is_asked_by_a_few_alone() -> None:
+    took, best, sent = carry(400, lambda now: 25, 50)
+    assert 4 <= len(sent) - sum(sent) <= 12
+    assert took < 1.02 * best
+
+
+def test_few_that_get_lost_are_waited_for_no_longer() -> None:
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+
+    def carry_on(*, until_sample: bool) -> list[Ticket]:
+        few: list[Ticket] = []
+        for _ in range(400):
+            ticket = press.ask(MIB)
+            clock[0] += 0.02
+            if ticket.sample is not None and until_sample:
+                few.append(ticket)
+                continue
+            press.squeezed(MIB, 0.02, 0.02)
+            answer(press, ticket)
+            if few:
+                break
+        return few
+
+    lost = carry_on(until_sample=True)
+    assert lost
+    press.lost(lost)
+    assert press.is_on
+    assert carry_on(until_sample=True)  # it is tried anew
 
 
 def test_what_squeezing_does_not_change_is_sent_as_it_is() -> None:
@@ -92,13 +128,15 @@ def test_a_compressor_without_a_core_is_left_at_once() -> None:
 def test_more_streams_do_not_give_it_a_core() -> None:
     clock = [0.0]
     press = Press(lambda: clock[0])
+    press.squeezed(MIB, 0.2, 0.04)
+    assert press.is_on  # a moment's wait for a core says little
     press.squeezed(MIB, 0.1, 0.02)
     assert not press.is_on
     press.team(4)
     for _ in range(100):
-        ticket = press.ask()
+        ticket = press.ask(MIB)
         clock[0] += 1 / 25
-        press.answered(ticket, MIB)
+        answer(press, ticket)
     assert not press.is_on
 
 
@@ -109,11 +147,11 @@ def test_one_that_seemed_faster_at_first_is_compared_once_more_streams_are_there
     def carry_at(rate: float, seconds: float) -> None:
         end = clock[0] + seconds
         while clock[0] < end:
-            ticket = press.ask()
+            ticket = press.ask(MIB)
             if press.is_on:
                 press.squeezed(MIB, 0.1, 0.02)
             clock[0] += 1 / (15 if press.is_on else rate)
-            press.answered(ticket, MIB)
+            answer(press, ticket)
 
     carry_at(5, 3)  # a line that has hardly begun
     assert press.is_on
@@ -135,10 +173,10 @@ def test_more_streams_are_another_matter() -> None:
     def epoch(rate: float, streams: int = 1) -> None:
         turn = press.turn
         while press.turn == turn and clock[0] < 60:
-            ticket = press.ask()
+            ticket = press.ask(MIB)
             press.squeezed(MIB, streams / rate, streams / rate)
             clock[0] += 1 / rate
-            press.answered(ticket, MIB)
+            answer(press, ticket)
 
     epoch(40)  # squeezed, and the compressor has no time to spare: try it plain
     assert not press.is_on
@@ -154,17 +192,17 @@ def test_more_streams_are_another_matter() -> None:
 def test_what_never_arrives_is_waited_for_no_longer() -> None:
     clock = [0.0]
     press = Press(lambda: clock[0])
-    lost = [press.ask() for _ in range(3)]
+    lost = [press.ask(MIB) for _ in range(3)]
     turn = press.turn
     while press.turn == turn:
-        ticket = press.ask()
+        ticket = press.ask(MIB)
         press.squeezed(MIB, 0.02, 0.02)
         clock[0] += 0.02
-        press.answered(ticket, MIB)
+        answer(press, ticket)
     press.lost(lost)
     turn = press.turn
     for _ in range(200):
-        ticket = press.ask()
+        ticket = press.ask(MIB)
         clock[0] += 0.05
-        press.answered(ticket, MIB)
+        answer(press, ticket)
     assert press.turn > turn

@@ -4,7 +4,7 @@ import pytest
 
 from cloudtrain.model.errors import TransferError
 from cloudtrain.remote import stream as streams
-from cloudtrain.remote.press import Press
+from cloudtrain.remote.press import Press, Ticket
 from cloudtrain.remote.stream import Asked, Stream
 from cloudtrain.remote.upload import Chunk
 from cloudtrain.remote.wire import Wire
@@ -41,7 +41,7 @@ def stream(clock: Clock) -> Stream:
 def take(stream: Stream, count: int) -> None:
     """Let so many MiB be under way."""
     for _ in range(count):
-        stream._under_way.append(Asked(Chunk(None, 0), MIB, 0, 0.0))  # type: ignore[arg-type]
+        stream._under_way.append(Asked(Chunk(None, 0), MIB, Ticket(0, is_squeezed=True), 0.0))  # type: ignore[arg-type]
         stream._weight += MIB
 
 

@@ -1,13 +1,16 @@
 """What travels to a machine as source stands alone there, on an old Python too."""
 
 import ast
+import random
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from cloudtrain import remote
 from cloudtrain.remote import agent_source
+from cloudtrain.remote.frames_there import squeezed
 
 FILES = sorted(path for path in Path(remote.__file__).parent.glob("*_there.py"))
 
@@ -31,7 +34,7 @@ def before(name: str) -> tuple[str, ...]:
 
 def test_the_parcel_is_made_of_these_and_is_small() -> None:
     assert set(agent_source.FILES) <= {path.stem for path in FILES}
-    assert len(agent_source.start()[1]) < 16_000
+    assert len(agent_source.start()[1]) < 1 << 14
 
 
 def test_there_are_some() -> None:
@@ -49,3 +52,27 @@ def test_there_are_some() -> None:
         "runner_there",
         "sender_there",
     ]
+
+
+FIGURES = bytes(random.Random(7).choices(b"0123456789,.", k=1 << 17))
+
+
+@pytest.mark.parametrize(
+    ("body", "at_most"),
+    [
+        (FIGURES, 0.94),  # of what the quickest search for repetitions comes to
+        (b"".join(b"the %d sheep and the %d goats\n" % (n, n * 7) for n in range(5000)), 1.0),
+        (FIGURES[:300] * 400, 1.0),
+    ],
+    ids=["nothing repeats", "words repeat", "all repeats"],
+)
+def test_what_is_squeezed_gets_small_and_comes_back(body: bytes, at_most: float) -> None:
+    deflated = squeezed(body)
+    assert deflated is not None
+    assert len(deflated) <= at_most * len(zlib.compress(body, 1))
+    assert zlib.decompress(deflated) == body
+
+
+@pytest.mark.parametrize("body", [random.Random(7).randbytes(1 << 17), b"a" * 200, b""], ids=["noise", "short", "nothing"])
+def test_what_would_hardly_get_smaller_is_left_as_it_is(body: bytes) -> None:
+    assert squeezed(body) is None
