@@ -145,12 +145,13 @@ class _Walk:
         open_folders = [(prefix, levels, iter(self._list(prefix, levels)))]
         while open_folders:
             prefix, levels, names = open_folders[-1]
+            above = self._above + prefix
             # The files up to the next folder, in one go: nearly all of a tree is files beside each other.
             for name in names:
-                if name.endswith("/"):
+                if name[-1] == "/":
                     break
                 try:
-                    info = os.lstat(f"{self._above}{prefix}{name}")
+                    info = os.lstat(above + name)
                 except FileNotFoundError:  # it was there a moment ago, and nobody has counted it yet
                     continue
                 entry = self._seen(prefix + name, info)
@@ -178,10 +179,13 @@ class _Walk:
         try:
             with os.scandir(self.root / prefix) as items:
                 for item in items:
-                    name, kind = item.name, "folder" if item.is_dir(follow_symlinks=False) else "file"
-                    if _stays_here(prefix, name, kind) or (levels and is_ignored(levels, prefix, name, kind)):
+                    name, is_folder = item.name, item.is_dir(follow_symlinks=False)
+                    kind = "folder" if is_folder else "file"
+                    if (is_folder or name == ".git") and _stays_here(prefix, name, kind):
                         continue
-                    found.append(f"{name}/" if kind == "folder" else name)
+                    if levels and is_ignored(levels, prefix, name, kind):
+                        continue
+                    found.append(name + "/" if is_folder else name)
         except OSError as error:
             raise _unreadable(prefix or str(self.root), error) from error
         found.sort()
@@ -196,11 +200,13 @@ class _Walk:
             ) from error
 
     def _seen(self, name: str, info: os.stat_result) -> Entry | None:
-        if stat.S_ISREG(info.st_mode):
-            if info.st_size > MOST_BYTES or not -LATEST_NS < info.st_mtime_ns < LATEST_NS:
-                raise _impossible(name, "size" if info.st_size > MOST_BYTES else "time of last change")
-            return Entry(name, "file", info.st_size, info.st_mode & 0o777, info.st_mtime_ns)
-        if stat.S_ISLNK(info.st_mode):
+        mode = info.st_mode
+        if stat.S_ISREG(mode):
+            size, mtime_ns = info.st_size, info.st_mtime_ns
+            if size > MOST_BYTES or not -LATEST_NS < mtime_ns < LATEST_NS:
+                raise _impossible(name, "size" if size > MOST_BYTES else "time of last change")
+            return Entry(name, "file", size, mode & 0o777, mtime_ns)
+        if stat.S_ISLNK(mode):
             return self._link(name, info)
         self.skipped.add(name)
         return None

@@ -12,6 +12,8 @@ import json
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from operator import sub
 from typing import NamedTuple
 
 from .entry_there import Entry, RefusedError, shown, stays_inside
@@ -47,14 +49,15 @@ def blocks(entries: Iterable[Entry]) -> Iterator[tuple[list[Entry], bytes]]:
 
 
 def pack_block(entries: list[Entry]) -> bytes:
-    """Return entries as a block."""
+    """Return entries as a block. Of times, which lie close together, each says how far it is from the one before."""
+    mtimes = [entry.mtime_ns for entry in entries]
     kinds = "".join("d" if entry.kind == "folder" else entry.kind[0] for entry in entries)
     columns = [
         [entry.name for entry in entries],
         kinds,
         [entry.size for entry in entries],
         [entry.mode for entry in entries],
-        [entry.mtime_ns for entry in entries],
+        [*mtimes[:1], *map(sub, mtimes[1:], mtimes)],
         {str(index): entry.target for index, entry in enumerate(entries) if entry.target},
     ]
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 1)
@@ -93,6 +96,7 @@ def unpack_columns(block: bytes) -> Columns:
     # A bool is a number to Python, and is none here.
     if len(counts) != 1 or texts - {str} or numbers - {int} or not _KINDS.keys() >= set(kinds):
         raise RefusedError("the list of files is damaged")
+    columns = columns._replace(mtimes=list(accumulate(mtimes)))
     _refuse_impossible(columns)
     return columns
 

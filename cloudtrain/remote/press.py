@@ -22,7 +22,7 @@ _GAIN = 1.05
 _FIRST_TRIAL_S, _CONTENDED_TRIAL_S, _LONGEST_S = 8.0, 20.0, 120.0
 _MUCH_FASTER = 1.5
 _SAMPLE_S = 0.15
-_FAR_BELOW = 0.6
+_FAR_BELOW = 0.7
 
 
 class Ticket(NamedTuple):

@@ -54,14 +54,17 @@ class Receiver:
         claims = {}
         folder, is_there = "", True
         for index, (name, kind, size, mode, mtime_ns) in enumerate(zip(*columns[:5])):
-            if not is_beside(name, folder):
+            info = seen.get(name)
+            if not (name.rpartition("/")[0] == folder if info else is_beside(name, folder)):
                 check_name(name)
                 folder, is_there = name.rpartition("/")[0], self._landing.is_reached(name)
             if not is_there:
                 states.append(SEND)
                 continue
-            if kind == "f":
-                info = seen.get(name) or self._look(name)
+            if info and kind == "f" and info == (size, mtime_ns, stat.S_IFREG | mode & 0o777):
+                state = HAVE  # as most of them are
+            elif kind == "f":
+                info = info or self._look(name)
                 state = _file_state(info, size, mode, mtime_ns) if info else SEND
             else:
                 state = self._state(columns.entry(index))
