@@ -17,7 +17,7 @@ _SPAN_S = 0.6
 _LEAST_BYTES = 4 << 20
 _LEAST_ANSWERS = 3
 _MOSTLY_SQUEEZING = 0.75
-_CONTENDED, _SEEN_S = 0.5, 0.25
+_CONTENDED, _SEEN_S = 0.3, 0.25
 _GAIN = 1.05
 _FIRST_TRIAL_S, _CONTENDED_TRIAL_S, _LONGEST_S = 8.0, 20.0, 120.0
 _MUCH_FASTER = 1.5
@@ -58,6 +58,7 @@ class Press:
         self._streams = 1
         self._rates: dict[bool, float] = {}
         self._sample: Sample | None = None
+        self._most_squeezed, self._known_until = 0.0, 0.0
         self._began = -1.0
         self._bytes, self._answers, self._squeezing_s = 0, 0, 0.0
         self._has_judged = self._is_contended = False
@@ -145,6 +146,9 @@ class Press:
         self._rates[self.is_on] = rate
         self._has_judged = True
         self._spans += 1
+        if self.is_on and self._is_here and self._streams >= self._most and self._may_gain(now - self._began):
+            # As fast as these cores squeeze: more streams, and a faster line, change nothing about that.
+            self._most_squeezed, self._known_until = rate, now + _CONTENDED_TRIAL_S
         if len(self._rates) == 2:
             better = self._rates[True] > _GAIN * self._rates[False]
             # The other one's rate grows old; it is measured anew when its turn has come.
@@ -179,6 +183,8 @@ class Press:
     def _is_worth_a_trial(self, now: float, rate: float) -> bool:
         if self._is_contended and not self.is_on and self._spans > 1 and self._pressed > _MUCH_FASTER * rate * self._pressing_s:
             return True  # it waits for a core, and is faster than the line all the same, which has had time to begin
+        if not self.is_on and rate >= self._most_squeezed > 0 and now < self._known_until:
+            return False
         return now >= self._trial_at and self._may_gain(now - self._began)
 
     def _may_gain(self, seconds: float) -> bool:

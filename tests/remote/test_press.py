@@ -72,6 +72,31 @@ def test_a_line_that_is_nearly_full_is_asked_by_a_few_alone() -> None:
     assert took < 1.02 * best
 
 
+def test_a_line_that_grew_faster_than_the_compressor_is_not_tried_with_it_again() -> None:
+    clock = [0.0]
+    press = Press(lambda: clock[0])
+    sent: list[bool] = []
+
+    def carry_at(line: float, seconds: float) -> None:
+        end = clock[0] + seconds
+        while clock[0] < end:
+            ticket = press.ask(MIB)
+            sent.append(ticket.is_squeezed)
+            if ticket.is_squeezed:
+                press.squeezed(MIB, 1 / 50, 1 / 50)
+            clock[0] += max(1 / 50, SHRINKS_TO / line) if ticket.is_squeezed else 1 / line
+            answer(press, ticket)
+
+    carry_at(60, 3)
+    assert not press.is_on
+    del sent[:]
+    press.team(4)
+    carry_at(110, 15)
+    assert not any(sent)
+    carry_at(110, 30)
+    assert any(sent)  # cores may have got free
+
+
 def test_few_that_get_lost_are_waited_for_no_longer() -> None:
     clock = [0.0]
     press = Press(lambda: clock[0])
@@ -120,7 +145,7 @@ def test_a_core_that_gets_free_is_found_out() -> None:
 
 
 def test_a_compressor_without_a_core_is_left_at_once() -> None:
-    took, best, sent = carry(200, lambda now: 25, 8, core=0.3)
+    took, best, sent = carry(200, lambda now: 25, 8, core=0.2)
     assert sum(sent) <= 3
     assert took < 1.1 * best
 
@@ -161,7 +186,7 @@ def test_one_that_seemed_faster_at_first_is_compared_once_more_streams_are_there
 
 
 def test_a_compressor_without_a_core_is_taken_all_the_same_on_a_slower_line() -> None:
-    took, best, sent = carry(200, lambda now: 2, 8, core=0.3)
+    took, best, sent = carry(200, lambda now: 2, 8, core=0.2)
     assert sum(sent) > 180
     assert took < 1.1 * best
 
