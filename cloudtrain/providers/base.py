@@ -9,8 +9,8 @@ Both sides promise:
 * **We** write every launch into the ledger before we call `launch`, never call it without a lease, pass the same token when
   we are not sure that an earlier call arrived, and look (`get`, `list_owned`) before we believe.
 * **The provider** raises only `ProviderError` and its kinds (an SDK's error leaves through the adapter's one table, with its
-  cause kept), imports its SDK only when it is used, tags everything it makes, and never answers from memory what the cloud
-  can answer.
+  cause kept) and what our own `operations` raise, imports its SDK only when it is used, tags everything it makes, and never
+  answers from memory what the cloud can answer.
 
 What a provider can do is a type: a source of prices is an `OfferSource`, one that can also rent is a `Provider`, one whose
 meter really stops while the disk is kept is `Pausable` too. What a provider is not, is refused when a plan is made and not

@@ -6,7 +6,7 @@ from typing import Protocol
 class Operations(Protocol):
     """Holds one continuation token for each order; the ledger's outlives the process. A token is no secret.
 
-    Any method may raise `LedgerError`. Called from the thread that called `launch`.
+    Any method may raise `LedgerError`, which leaves the adapter as it is. Called from the thread that called `launch`.
     """
 
     def note(self, token: str, continuation: str) -> None:
