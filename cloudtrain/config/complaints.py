@@ -40,13 +40,19 @@ def _order(error: ConfigError) -> tuple[bool, float]:
 
 def _complaint(details: ErrorDetails, model: type[BaseModel], source: Source) -> ConfigError:
     context: dict[str, Any] = details.get("ctx", {})
-    loc: Loc = tuple(part for part in details["loc"] if part != "[key]") + tuple(context.get("at", ()))
+    loc: Loc = _place(details) + tuple(context.get("at", ()))
     flag = _longest_prefix(loc, source.flags)
     message = _WORDS.get(details["type"], _anything_else)(details, loc)
     hint = context.get("hint") or _hint(details, loc, model) or _example(loc, model, flag)
     if flag is not None:
         return ConfigError(message, hint, field=flag)
     return ConfigError(message, hint, file=source.shown, line=_longest_prefix(loc, source.lines), field=dotted(loc))
+
+
+def _place(details: ErrorDetails) -> Loc:
+    """Return where it is. Pydantic marks a name that is wrong itself, where names are free, by one more part."""
+    loc = details["loc"]
+    return loc[:-1] if loc[-1:] == ("[key]",) and details["type"] != "extra_forbidden" else loc
 
 
 def _longest_prefix(loc: Loc, known: Mapping[Loc, T]) -> T | None:
