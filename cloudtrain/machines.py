@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .journey import Tools
 from .leasing import arm_guest, say_who_keeps_it
-from .model.errors import ConfigError, NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError
+from .model.errors import ConfigError, NoOfferFitsError, NotSetUpError, ProviderError, RunHeldError, ShutdownError
 from .model.event import Note, StageEnded, StageStarted
 from .model.instance import Instance, InstanceRef, InstanceState, LaunchOrder, Outlook
 from .model.offer import Offer
@@ -19,7 +19,17 @@ from .stages.make_ready import make_ready
 from .stages.plan import make_plan
 from .stages.provision import Buyer, armed, armed_and_running, launch_first
 from .waking import wake
-from .whereabouts import existing, find, forget, look_for_started, remember_name, remembered, rentable, switched_on
+from .whereabouts import (
+    existing,
+    find,
+    forget,
+    is_half_made,
+    look_for_started,
+    remember_name,
+    remembered,
+    rentable,
+    switched_on,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,7 @@ def start(
     found = find(machine, provider, tools)
     tools.tell(StageStarted("start", machine.name))
     began = tools.clock.monotonic()
-    if found is None:
+    if found is None or is_half_made(found, tools):
         within = tools.cap(machine.name)
         plan = make_plan(machine, provider, tools.clock.now(), budget=budget, on_finish=on_finish, within=within)
         instance = _launch(plan, known, provider, tools)
@@ -109,6 +119,11 @@ def _again(found: Instance, budget: Budget, provider: Provider, tools: Tools) ->
     """Switch a machine on that is there; one that is on already is left as it is."""
     if found.state in (InstanceState.PENDING, InstanceState.RUNNING):
         _refuse_a_runs_machine(found, tools)
+        if found.deadline is None:
+            raise ShutdownError(
+                f"{found.name} runs, and nothing ends it: no deadline is armed",
+                f"End it: cloudtrain terminate {found.name}",
+            )
         tools.tell(Note(f"{found.name} runs already; its lease stays as it is: cloudtrain extend moves it."))
         return found
     return wake(found, budget, "", provider, tools)

@@ -77,9 +77,21 @@ def find(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | N
     return mine[0] if mine else None
 
 
+def is_half_made(instance: Instance, tools: Tools) -> bool:
+    """Say whether a machine was accepted and nothing ends it yet: whoever made it died before, and its order is still open."""
+    return _is_unarmed(instance) and instance.token in {order.token for order in tools.ledger.open_intents()}
+
+
+def _is_unarmed(instance: Instance) -> bool:
+    return instance.deadline is None and instance.state in (InstanceState.PENDING, InstanceState.RUNNING)
+
+
 def _settle_started(owned: Sequence[Instance], tools: Tools) -> None:
-    """Close the book on machines that were started by name and nobody heard of. A run's is for whoever takes the run up."""
-    by_token = {instance.token: instance.ref for instance in owned}
+    """Close the book on machines that were started by name and nobody heard of. A run's is for whoever takes the run up.
+
+    So is one that nothing ends yet for whoever starts it again: by its order the launch is finished.
+    """
+    by_token = {instance.token: instance.ref for instance in owned if not _is_unarmed(instance)}
     for order in tools.ledger.open_intents():
         if order.token in by_token and not order.run_id:
             tools.ledger.settle(order.token, by_token[order.token])
@@ -186,7 +198,8 @@ def _refuse_to_call_it_nothing(orders: Sequence[LaunchOrder], look: str) -> None
 def settle_old_launches(provider: Provider, owned: Sequence[Instance], tools: Tools) -> None:
     """Close the book on launches nobody heard back from, now that we have looked at what exists.
 
-    The order of a run that can be taken up stays open: by it the run knows its machine for its own.
+    The order of a run that can be taken up stays open: by it the run knows its machine for its own. So does that of a machine
+    that nothing ends yet: by it the launch is finished.
     """
     by_token = {instance.token: instance for instance in owned}
     open_runs = {run.id for run in tools.ledger.open_runs()}
@@ -195,7 +208,7 @@ def settle_old_launches(provider: Provider, owned: Sequence[Instance], tools: To
             continue
         instance = by_token.get(order.token)
         is_over = tools.clock.now() > order.lease.deadline
-        if instance is not None and (is_over or order.run_id not in open_runs):
+        if instance is not None and (is_over or (order.run_id not in open_runs and not _is_unarmed(instance))):
             tools.ledger.settle(order.token, instance.ref)
             remember(order.machine, instance, tools)
         elif is_over:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from cloudtrain import carrying, leasing, machines, workflow
+from cloudtrain import carrying, leasing, machines, overview, workflow
 from cloudtrain.model.errors import (
     CloudQuotaExceededError,
     ConfigError,
@@ -19,7 +19,7 @@ from cloudtrain.model.errors import (
     SetupError,
     ShutdownError,
 )
-from cloudtrain.model.instance import InstanceState, LaunchOrder
+from cloudtrain.model.instance import Instance, InstanceRef, InstanceState, LaunchOrder
 from cloudtrain.model.lease import Lease
 from cloudtrain.model.spec import Budget, Market, OnFinish
 
@@ -58,6 +58,56 @@ def test_a_launch_under_a_name_that_nobody_heard_back_from_is_asked_again_and_ma
     assert machines.start(MACHINE, world.tools).ref == made.ref
     monkeypatch.undo()
     assert [instance.ref for instance in world.provider.list_owned()] == [made.ref]
+
+
+class HalfMade:
+    """A machine that a cloud accepted and that nothing ends until its order is asked again."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        lease = Lease.grant(Budget(), 0.1, world.clock.now())
+        self.order = LaunchOrder("ct-1", MACHINE, world.provider.offers(MACHINE.resources)[0], lease, "me-here")
+        world.ledger.intend(self.order)
+        self.made = world.provider.launch(self.order)
+        self.is_armed = False
+        self._launch, self._get, self._list = world.provider.launch, world.provider.get, world.provider.list_owned
+        for name in ("launch", "get", "list_owned"):
+            monkeypatch.setattr(world.provider, name, getattr(self, name))
+
+    def launch(self, order: LaunchOrder) -> Instance:
+        assert order == self.order
+        self.is_armed = True
+        return self._launch(order)
+
+    def get(self, ref: InstanceRef) -> Instance:
+        return self._seen(self._get(ref))
+
+    def list_owned(self) -> list[Instance]:
+        return [self._seen(instance) for instance in self._list()]
+
+    def _seen(self, instance: Instance) -> Instance:
+        return instance if self.is_armed else replace(instance, deadline=None)
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_launch_that_was_killed_before_anything_ends_its_machine_is_finished_also_after_a_look(
+    looks: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = HalfMade(world, monkeypatch)
+    for _ in range(looks):
+        assert len(overview.machines_at(MACHINE, world.tools)) == 1
+    started = machines.start(MACHINE, world.tools)
+    assert (started.ref, started.deadline) == (half.made.ref, half.order.lease.deadline)
+    assert world.ledger.open_intents() == []
+
+
+def test_a_machine_that_nothing_ends_and_nobody_ordered_bills_on_and_that_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = HalfMade(world, monkeypatch)
+    world.ledger.settle(half.order.token, half.made.ref)
+    with pytest.raises(ShutdownError, match="nothing ends it") as refused:
+        machines.start(MACHINE, world.tools, wait=False)
+    assert (refused.value.exit_code, refused.value.hint) == (70, f"End it: cloudtrain terminate {MACHINE.name}")
 
 
 def test_what_the_whole_cloud_has_no_quota_for_is_not_tried_elsewhere(world: World) -> None:
