@@ -98,13 +98,24 @@ def _settle_started(owned: Sequence[Instance], tools: Tools) -> None:
 
 
 def find_idle(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | None:
-    """Return a machine that a person started under this name and that no live run is using, or None."""
+    """Return a machine that a person started under this name and that no live run is using, or None.
+
+    Raises:
+        ShutdownError: there is one that bills and that nothing ends.
+    """
     found = find(machine, provider, tools)
     if found is None or found.state not in (InstanceState.RUNNING, InstanceState.STOPPED):
         return None
     in_use = {ref for run in tools.ledger.open_runs() for ref in run.instances}
     ordered_for_a_run = {order.token for order in tools.ledger.open_intents() if order.run_id}
-    return None if found.ref in in_use or found.token in ordered_for_a_run else found
+    if found.ref in in_use or found.token in ordered_for_a_run:
+        return None
+    if _is_unarmed(found):
+        raise ShutdownError(
+            f"{found.name} runs, and nothing ends it: no deadline is armed",
+            f"Finish it: cloudtrain start {found.name}. Or end it: cloudtrain terminate {found.name}",
+        )
+    return found
 
 
 def remembered(name: str, tools: Tools) -> InstanceRef | None:

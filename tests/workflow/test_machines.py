@@ -110,6 +110,15 @@ def test_a_machine_that_nothing_ends_and_nobody_ordered_bills_on_and_that_is_sai
     assert (refused.value.exit_code, refused.value.hint) == (70, f"End it: cloudtrain terminate {MACHINE.name}")
 
 
+def test_a_run_does_not_use_a_machine_that_nothing_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = HalfMade(world, monkeypatch)
+    with pytest.raises(ShutdownError, match="nothing ends it"):
+        workflow.train(world.job("true"), MACHINE, world.tools)
+    machines.start(MACHINE, world.tools)
+    run = workflow.train(world.job("true"), MACHINE, world.tools)
+    assert run.instances == (half.made.ref,)
+
+
 def test_what_the_whole_cloud_has_no_quota_for_is_not_tried_elsewhere(world: World) -> None:
     world.provider.fail_next("launch", CloudQuotaExceededError("no GPU anywhere", "Ask for more: https://example"))
     with pytest.raises(CloudQuotaExceededError, match="no GPU anywhere") as refused:
