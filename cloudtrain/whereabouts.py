@@ -78,8 +78,9 @@ def find(machine: MachineSpec, provider: Provider, tools: Tools) -> Instance | N
 
 
 def is_half_made(instance: Instance, tools: Tools) -> bool:
-    """Say whether a machine was accepted and nothing ends it yet: whoever made it died before, and its order is still open."""
-    return _is_unarmed(instance) and instance.token in {order.token for order in tools.ledger.open_intents()}
+    """Say whether a machine started by name was accepted and nothing ends it yet: its order is open. A run's is never one."""
+    started = {order.token for order in tools.ledger.open_intents() if not order.run_id}
+    return _is_unarmed(instance) and instance.token in started
 
 
 def _is_unarmed(instance: Instance) -> bool:
