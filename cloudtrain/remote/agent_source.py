@@ -2,9 +2,10 @@
 
 import functools
 import json
-import re
 import zlib
 from importlib import resources
+
+from .prose import without_prose
 
 FILES = (
     "entry_there",
@@ -38,12 +39,8 @@ sys.modules["there.agent_there"].main()
 @functools.cache
 def start() -> tuple[str, bytes]:
     """Return what `python -c` is told, and what must be the first bytes of its standard input."""
-    parcel = zlib.compress(json.dumps([(name, _text(name)) for name in FILES]).encode(), 9)
+    sources = resources.files(__package__)
+    texts = [(name, without_prose((sources / f"{name}.py").read_text("utf-8"))) for name in FILES]
+    parcel = zlib.compress(json.dumps(texts).encode(), 9)
     loader = _LOADER.format(size=len(parcel)).encode()
     return f"import sys;exec(sys.stdin.buffer.read({len(loader)}))", loader + parcel
-
-
-def _text(name: str) -> str:
-    text = (resources.files(__package__) / f"{name}.py").read_text("utf-8")
-    # Comment lines and indentation cost the line more than they are worth there.
-    return re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
