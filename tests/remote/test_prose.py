@@ -16,7 +16,7 @@ TRAVELLING = sorted(
 class Emptied(ast.NodeTransformer):
     """Makes every string that is a statement an empty one."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:  # noqa: N802  # ast's word
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
         is_prose = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return ast.Expr(ast.Constant("")) if is_prose else node
 
