@@ -39,6 +39,7 @@ from pathlib import Path, PurePosixPath
 from cloudtrain.model.instance import SshEndpoint
 from cloudtrain.remote import crew
 from cloudtrain.remote.fileset import gather
+from cloudtrain.remote.packed import Found
 from cloudtrain.remote.ssh import SshRemote
 
 class Half(Exception): pass
@@ -59,8 +60,9 @@ with SshRemote(endpoint, control_folder=Path(what["control"])) as remote:
         if what["down"]:
             remote.pull(PurePosixPath(what["there"]), Path(what["here"]))
         else:
-            remote.expect_push(PurePosixPath(what["there"]))
-            remote.push(gather(Path(what["here"]), ["."]), PurePosixPath(what["there"]), stop_half_way)
+            found = Found()
+            remote.expect_push(PurePosixPath(what["there"]), found)
+            remote.push(gather(Path(what["here"]), ["."], found), PurePosixPath(what["there"]), stop_half_way)
     except Half:
         pass
     wall = time.perf_counter() - start

@@ -17,6 +17,7 @@ from .preflight import agree_to_upload, file_count
 from .reconnecting import persist
 from .remote.base import Forwarding, Remote
 from .remote.fileset import FileSet, gather, stays_out
+from .remote.packed import Found
 from .spending import noted
 from .stages.collect import bring
 from .stages.connect import connect
@@ -69,8 +70,9 @@ def push(name: str, source: Path, destination: str, tools: Tools, *, delete: boo
     typed = f"cloudtrain push {name} {source} {destination} {'--delete ' if delete else ''}--yes"
     with _line_to(name, tools) as line:
         there = _there(line.remote, destination)
-        line.persist(lambda _: line.remote.expect_push(there))
-        files = choose(source)
+        found = Found()
+        line.persist(lambda _: line.remote.expect_push(there, found))
+        files = choose(source, found)
         price = line.instance.full_usd_per_hour
         if not sure:
             agree_to_upload(files, name, price, tools, typed)
@@ -133,8 +135,10 @@ def forward(name: str, here: int, there: int, tools: Tools) -> None:
                 tools.tell(Note(f"http://127.0.0.1:{here} leads there again."))
 
 
-def choose(source: Path) -> FileSet:
+def choose(source: Path, found: Found | None = None) -> FileSet:
     """Return what a push of `source` would carry; names are counted from the folder, or from the one the file is in.
+
+    `found` grows meanwhile.
 
     Raises:
         NotFoundError: there is no `source`.
@@ -143,8 +147,8 @@ def choose(source: Path) -> FileSet:
     _refuse_absent(source)
     source = source.resolve()
     if not source.is_dir():
-        return gather(source.parent, [source.name])
-    files = gather(source, ["."])
+        return gather(source.parent, [source.name], found)
+    files = gather(source, ["."], found)
     here = Path.cwd().resolve()
     if source == here or not source.is_relative_to(here):
         return files

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from .ahead_there import Ahead
+from .ahead_there import Ahead, is_vacant
 from .entry_there import RefusedError, shown
 from .frames_there import BEAT, FAILED, HELLO, MAGIC, PING, PONG, Frame, encode, receive, squeezed
 from .landing_there import write_all
@@ -48,7 +48,7 @@ class Agent:
         try:
             self._write([MAGIC])
             order = receive(self._read)
-            self._say(encode(HELLO, os.cpu_count() or 1))
+            self._say(encode(HELLO, [os.cpu_count() or 1, order.words[0] == "expect" and is_vacant(order.words[1])]))
             for thread in threads:
                 thread.start()
             self._obey(order)

@@ -26,6 +26,17 @@ class Seen(NamedTuple):
     mode: int
 
 
+def is_vacant(root: str) -> bool:
+    """Say whether nothing stands there, in a folder or in its place: all that comes will be new."""
+    try:
+        with os.scandir(root) as items:
+            return next(items, None) is None
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # whoever asks for what is there finds out why
+
+
 class Ahead:
     """The files below a folder, as a thread of its own finds them; it ends with the first question."""
 

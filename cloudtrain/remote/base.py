@@ -16,6 +16,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from .entry_there import Entry
 from .fileset import FileSet
+from .packed import Found
 from .weighing import Weight
 
 OnBytes = Callable[[int, int], None]
@@ -92,8 +93,10 @@ class Remote(Protocol):
         """
         ...
 
-    def expect_push(self, destination: PurePosixPath) -> None:
+    def expect_push(self, destination: PurePosixPath, found: Found | None = None) -> None:
         """Let the machine get ready for files that are about to come below `destination`; they may come or not.
+
+        `found` grows while the files are chosen; the more it is, the more may be made ready.
 
         Raises:
             HostUnreachableError: the line is broken.

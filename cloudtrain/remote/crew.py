@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..model.errors import HostUnreachableError
 from .cores import Cores
 from .frames_there import Frame
 from .pace import MOST_STREAMS, Pace, Seen, standing_by
@@ -15,7 +17,7 @@ from .stream import Stream
 from .wire import Wire
 from .work import Work
 
-_TICK_S = 0.1
+_TICK_S, _EARLY_TICK_S = 0.1, 0.02
 
 
 class Peer(Protocol):
@@ -23,7 +25,7 @@ class Peer(Protocol):
 
     Attributes:
         wire: leads to it.
-        opening: what it must hear first, its order included; nothing when it has heard it.
+        opening: what it must hear first, its order included.
     """
 
     wire: Wire
@@ -59,6 +61,7 @@ class Task:
 
     Attributes:
         order: told to each agent first.
+        first_order: told to the first one in its place, if that is another.
         most_under_way: bytes that may be asked for on one stream before the answer to the first is there.
         refuse: the error for an agent that says it failed.
     """
@@ -66,6 +69,7 @@ class Task:
     order: object
     most_under_way: int
     refuse: Callable[[Frame], Exception]
+    first_order: object = None
 
 
 class Crew:
@@ -77,13 +81,14 @@ class Crew:
         self._work = work
         self._members: list[tuple[Peer, Stream]] = []
         self._asked_for = 1
+        self._asking = threading.Lock()
         self._wanted = 1
         self._pace = Pace()
         self._cores = Cores()
         self._press = Press(time.monotonic, os.cpu_count() or 1)
 
     def __enter__(self) -> "Crew":
-        self._add(self._line.open_first(self._task.order))
+        self._add(self._line.open_first(self._task.first_order or self._task.order))
         self._call()
         return self
 
@@ -100,6 +105,15 @@ class Crew:
         """How many streams have carried something so far."""
         return sum(stream.carried > 0 for _, stream in self._members)
 
+    @property
+    def is_vacant(self) -> bool:
+        """Say whether the first agent has said that nothing stood there before."""
+        return self._members[0][1].is_vacant
+
+    def stand_by(self, left: float) -> None:
+        """Have as many logged in as so many bytes may soon need; another thread that does so is left to it."""
+        self._ask_for(standing_by(left, self._rtt_s()))
+
     def run(self, left: Callable[[], float], on_tick: Callable[[], object]) -> None:
         """Return when all is done; `left` says how many bytes are to come, `on_tick` is called now and then.
 
@@ -107,7 +121,7 @@ class Crew:
             Exception: what made the work fail, or the first stream break.
         """
         while not self._work.is_done():
-            self._work.wait(_TICK_S)
+            self._work.wait(_TICK_S if self._rtt_s() else _EARLY_TICK_S)
             on_tick()
             self._raise_what_failed()
             self._look_at_pace(left())
@@ -125,7 +139,7 @@ class Crew:
 
     def _look_at_pace(self, left: float) -> None:
         streams = [stream for _, stream in self._members]
-        first, rtt_s = streams[0], min((stream.rtt_s for stream in streams if stream.rtt_s), default=None)
+        first, rtt_s = streams[0], self._rtt_s()
         working = max(1, sum(stream.is_called and stream.is_ready and stream.error is None for stream in streams))
         seen = Seen(
             time.monotonic(),
@@ -139,16 +153,28 @@ class Crew:
             self._cores.idle(),
         )
         wanted = self._pace.wanted(seen)
-        for _ in range(self._asked_for, min(max(wanted, standing_by(left, rtt_s)), MOST_STREAMS)):
-            self._asked_for += 1
-            with contextlib.suppress(OSError):  # one stream fewer is slower, and nothing else
-                self._add(self._line.open_another(self._task.order))
+        self._ask_for(max(wanted, standing_by(left, rtt_s)))
         if wanted < working or self._pace.is_late(seen):
             self._wanted = wanted
         elif wanted > working:
             self._wanted = max(self._wanted, wanted)
         self._call()
         self._look_ahead(left)
+
+    def _rtt_s(self) -> float | None:
+        return min((stream.rtt_s for _, stream in self._members if stream.rtt_s), default=None)
+
+    def _ask_for(self, count: int) -> None:
+        if not self._asking.acquire(blocking=False):
+            return
+        try:
+            while self._asked_for < min(count, MOST_STREAMS):
+                self._asked_for += 1
+                # One stream fewer is slower, and nothing else.
+                with contextlib.suppress(OSError, HostUnreachableError):
+                    self._add(self._line.open_another(self._task.order))
+        finally:
+            self._asking.release()
 
     def _look_ahead(self, left: float) -> None:
         """Tell the streams how long all of it will take, but the fastest one, which may always go on."""

@@ -190,7 +190,7 @@ class Files:
                 continue
             if type(size) is not int or not 0 <= size <= min(entry.size, len(content)):
                 raise RefusedError(f"{shown(entry.name)} comes with more than it has")
-            self.pull.landing.file(entry, [bytes(content[:size])])
+            self.pull.landing.file(entry.name, entry.mode, entry.mtime_ns, [content[:size]])
             content = content[size:]
         if content:
             raise RefusedError("more content comes than files")

@@ -12,7 +12,7 @@ from ..model.errors import TransferError
 from .entry_there import Entry, RefusedError, link_target, shown
 from .ignore import Levels, is_ignored, read_level, without_blankets
 from .manifest_there import LATEST_NS, MOST_BYTES
-from .packed import FileEntry, PackedEntries
+from .packed import FileEntry, Found, PackedEntries
 
 NEVER_FOUND = frozenset({"__pycache__", ".venv", ".ipynb_checkpoints"})
 """Folders that stay here wherever they stand, unless a person names them."""
@@ -40,19 +40,19 @@ class FileSet:
         return FileSet(self.root, PackedEntries(_in_both(self.entries.whole(), others)), self.skipped)
 
 
-def gather(root: Path, names: Sequence[str]) -> FileSet:
+def gather(root: Path, names: Sequence[str], found: Found | None = None) -> FileSet:
     """Return the files below `root` that the names mean: files or folders, "." for all.
 
     `.gitignore` and `.cloudtrainignore` count at every level, the second one last. A name a person wrote travels although
     one of them lists it, with all that is in it but what other lines there leave out. `.git`, `runs/` in the root and
-    folders a computer can make again stay here unless they are named.
+    folders a computer can make again stay here unless they are named. `found` grows meanwhile.
 
     Raises:
         TransferError: a name is not there, a link leaves the root, or a folder cannot be read.
     """
     walk = _Walk(root)
     walks = [walk.choose(name) for name in names]
-    entries = PackedEntries(_each_once(heapq.merge(*walks, key=_place)) if len(walks) > 1 else chain(*walks))
+    entries = PackedEntries(_each_once(heapq.merge(*walks, key=_place)) if len(walks) > 1 else chain(*walks), found)
     return FileSet(root, entries, tuple(sorted(walk.skipped)))
 
 

@@ -29,7 +29,7 @@ _HEAD = struct.Struct(">BBIIII32s")
 _NOTHING = hashlib.sha256(b"").digest()
 _SAMPLE = 1 << 13
 _LEAST = 256
-_WORTH_IT = 0.9
+_WORTH_IT, _NOISE = 0.9, 0.97
 _PLAIN, _DEFLATED = 0, 1
 _MAY_DEFLATE = 2
 
@@ -113,7 +113,10 @@ def squeezed(body: bytes) -> bytes | None:
         return None
     middle = max(0, len(body) - _SAMPLE) // 2
     sample = memoryview(body)[middle : middle + _SAMPLE]
-    searched, coded = (len(_deflated(sample, way)) for way in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY))
+    searched = len(_deflated(sample, zlib.Z_DEFAULT_STRATEGY))
+    if searched >= _NOISE * len(sample):
+        return None  # the search codes, too: no way makes much of it
+    coded = len(_deflated(sample, zlib.Z_HUFFMAN_ONLY))
     if min(searched, coded) >= _WORTH_IT * len(sample):
         return None
     deflated = _deflated(body, zlib.Z_HUFFMAN_ONLY if coded <= searched else zlib.Z_DEFAULT_STRATEGY)

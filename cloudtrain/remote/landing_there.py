@@ -30,6 +30,7 @@ class Landing:
     def __init__(self, root: str) -> None:
         self._root = root
         self._made: set[str] = set()
+        self._modes: set[tuple[str, int]] = set()
         self._making = threading.Lock()
         self._folders: list[Entry] = []
         self._links: list[Entry] = []
@@ -44,7 +45,7 @@ class Landing:
         elif entry.kind == "link":
             self._links.append(entry)
         else:
-            self.file(entry, content)
+            self.file(entry.name, entry.mode, entry.mtime_ns, content)
 
     def finish(self) -> None:
         """Make the links that were put, and give the folders their mode and time."""
@@ -55,23 +56,33 @@ class Landing:
         for entry in sorted(self._folders, reverse=True):
             self.settle(entry)
 
-    def file(self, entry: Entry, content: Iterable[bytes | memoryview]) -> None:
+    def file(self, name: str, mode: int, mtime_ns: int, content: Iterable[bytes | memoryview]) -> None:
         """Put a file whole, or not at all."""
-        part = f"{self.parent(entry.name)}/{self._mark}-{next(self._numbers)}"
-        file = os.open(part, _NEW, 0o600)
+        folder = self.parent(name)
+        part = f"{folder}/{self._mark}-{next(self._numbers)}"
+        mode &= 0o777
+        file = os.open(part, _NEW, mode)
         try:
             try:
                 for chunk in content:
                     write_all(file, chunk)
-                os.fchmod(file, entry.mode & 0o777)
-                os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
+                if (folder, mode) not in self._modes:
+                    self._set_mode(file, folder, mode)
+                os.utime(file, ns=(mtime_ns, mtime_ns))
             finally:
                 os.close(file)
-            self.move(part, entry.name)
+            self.move(part, name)
         except BaseException:
             with contextlib.suppress(OSError):  # what went wrong matters more than what is left of it
                 os.unlink(part)
             raise
+
+    def _set_mode(self, file: int, folder: str, mode: int) -> None:
+        """Give a new file the mode it was made with; remember where the system takes nothing away from it."""
+        if stat.S_IMODE(os.fstat(file).st_mode) == mode:
+            self._modes.add((folder, mode))
+        else:
+            os.fchmod(file, mode)
 
     def move(self, part: str, name: str) -> None:
         """Rename a whole file onto its place; what stands there is replaced."""

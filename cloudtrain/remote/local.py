@@ -23,6 +23,7 @@ from .foreground import run_in_foreground
 from .landing_there import Landing
 from .leaving_there import BrokenOffError, Leaving, walk
 from .manifest_there import check_name
+from .packed import Found
 from .removing import Strangers
 from .weighing import Weight
 
@@ -104,7 +105,7 @@ class LocalRemote:
         except OSError as error:
             raise RemoteFileError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
 
-    def expect_push(self, destination: PurePosixPath) -> None:
+    def expect_push(self, destination: PurePosixPath, found: Found | None = None) -> None:
         """Do nothing: nobody has to be sent for."""
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:

@@ -11,6 +11,7 @@ from .base import Completed, OnBytes
 from .entry_there import Entry
 from .fileset import FileSet
 from .local import LocalRemote
+from .packed import Found
 from .weighing import Weight
 
 OPERATIONS = ("run", "stream", "shell", "write", "read", "push", "pull", "weigh", "update", "others", "remove")
@@ -88,7 +89,7 @@ class MemoryRemote:
         with self._failing("read"):
             return self._machine.read(path, offset=offset)
 
-    def expect_push(self, destination: PurePosixPath) -> None:
+    def expect_push(self, destination: PurePosixPath, found: Found | None = None) -> None:
         """Do nothing: nobody has to be sent for."""
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:

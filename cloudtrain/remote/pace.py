@@ -16,11 +16,12 @@ MOST_STREAMS = 8
 """Servers take ten logins at once (MaxStartups)."""
 
 _SMALL = 4 << 20
+_BEGUN = 1 << 20
 _WINDOW = 1.75 * (1 << 20)
 _WINDOW_IS_FULL, _WINDOW_IS_USED = 1.5 * (1 << 20), 0.8 * (1 << 20)
 _SHORTEST_RTT_S = 0.004
 _GIGABIT = 125e6
-_SETTLING_S = 0.45
+_SETTLING_S = 0.3
 _SPAN_S = 1.0
 _LOGIN_S = 0.15
 _LOGIN_RTTS = 20
@@ -30,7 +31,7 @@ _BUSY = 0.6
 _SPARE = 0.1
 _MOST_FOR_CORES = 4
 _WORTH_A_TRIAL_S = 4.0
-_TRIAL_AFTER_S = 1.5
+_TRIAL_AFTER_S = 0.6
 _ENOUGH_FOR_S = 30.0
 
 
@@ -100,7 +101,8 @@ class Pace:
     def _for_line(self, seen: Seen, rate: float, rtt_s: float) -> int:
         if rtt_s < _SHORTEST_RTT_S:
             return seen.streams
-        is_full = rate * rtt_s / seen.streams >= _WINDOW_IS_FULL
+        fullest = max(rate, self._latest(seen)) if seen.streams == 1 else rate
+        is_full = fullest * rtt_s / seen.streams >= _WINDOW_IS_FULL
         seconds = seen.now - self._samples[0].now
         is_sagging = rate < _SAG * self._best and seconds >= _SPAN_S
         is_open = seen.idle is None or seen.idle >= _SPARE
@@ -131,8 +133,8 @@ class Pace:
         if self._samples and seen.turn != self._samples[-1].turn:
             self._best, self._streams_before = 0.0, MOST_STREAMS
             self._samples.clear()
-        if not self._samples and not seen.done:
-            return
+        if not self._samples and seen.done < _BEGUN:
+            return  # a few answers, or a stream that begins slowly: neither tells a rate
         if self._began is None:
             self._began = seen.now
         self._samples.append(seen)
@@ -147,6 +149,11 @@ class Pace:
         span = last.now - first.now
         return (last.done - first.done) / span if span >= (_SPAN_S if self._changed else _SETTLING_S) else None
 
+    def _latest(self, seen: Seen) -> float:
+        """Return the rate of the last moment: one that begins slowly, or had to wait for a core, may be full by now."""
+        before = [sample for sample in self._samples if seen.now - sample.now >= _SETTLING_S]
+        return (seen.done - before[-1].done) / (seen.now - before[-1].now) if before else 0.0
+
 
 def standing_by(left: float, rtt_s: float | None) -> int:
     """Return how many streams should be logged in, at work or not, with so many bytes left: as many as may soon be called."""
@@ -157,7 +164,8 @@ def standing_by(left: float, rtt_s: float | None) -> int:
 
 def _for_distance(rtt_s: float) -> int:
     """Return how many windows of that length a gigabit a second fills."""
-    return max(2, min(MOST_STREAMS, ceil(_GIGABIT * rtt_s / _WINDOW)))
+    # Of windows that are as full as they stay once the line has something to do: 1.75 MiB a round trip is an idle line's.
+    return max(2, min(MOST_STREAMS, ceil(_GIGABIT * rtt_s / _WINDOW_IS_FULL)))
 
 
 def _login_s(rtt_s: float) -> float:

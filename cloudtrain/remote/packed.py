@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, overload
 
@@ -24,6 +25,13 @@ class FileEntry(NamedTuple):
     kind: str = "file"
 
 
+@dataclass(slots=True)
+class Found:
+    """How much there is of what is still being looked for, bytes: for another thread to see."""
+
+    bytes: int = 0
+
+
 class PackedBlock(NamedTuple):
     """A part of the entries as a transfer sends it.
 
@@ -41,13 +49,15 @@ class PackedBlock(NamedTuple):
 class PackedEntries(Sequence[FileEntry]):
     """A sequence that is never changed, in which a million names take some tens of megabytes.
 
+    While it is made, `found` says how much has been found.
+
     Attributes:
         total_bytes: the sum of the files' sizes.
         seen_at: when the first of them was looked at, seconds of `time.monotonic`.
         blocks: all of them, each with mode and time, as it was seen.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], found: Found | None = None) -> None:
         self.seen_at = time.monotonic()
         self.blocks: list[PackedBlock] = []
         self.total_bytes = 0
@@ -59,6 +69,8 @@ class PackedEntries(Sequence[FileEntry]):
             self._starts.append(self._count)
             self._count += len(lot)
             self.total_bytes += size
+            if found is not None:
+                found.bytes = self.total_bytes
 
     def whole(self) -> Iterator[Entry]:
         """Hand out all of them with mode and time."""

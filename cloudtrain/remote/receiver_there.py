@@ -99,12 +99,13 @@ class Receiver:
 
     def _batch(self, frame: Frame) -> Answers:
         content = memoryview(frame.body)
-        at = 0
-        for entry in entries_of(frame.words):
-            self._landing.file(entry, [content[at : at + entry.size]])
-            at += entry.size
-        if at != len(content):
+        names, sizes, modes, mtimes = columns_of(frame.words)
+        if min(sizes, default=0) < 0 or sum(sizes) != len(content):
             raise RefusedError("the stream is damaged: the content is not that of the files")
+        at = 0
+        for name, size, mode, mtime_ns in zip(names, sizes, modes, mtimes):
+            self._landing.file(name, mode, mtime_ns, [content[at : at + size]])
+            at += size
         yield DONE, None, b""
 
     def _chunk(self, frame: Frame) -> Answers:
@@ -125,10 +126,10 @@ class Receiver:
         yield DONE, None, b""
 
     def _touch(self, frame: Frame) -> Answers:
-        for entry in entries_of(frame.words):
-            path = os.path.join(self._landing.parent(entry.name), os.path.basename(entry.name))
-            os.chmod(path, entry.mode & 0o777)
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+        for name, _, mode, mtime_ns in zip(*columns_of(frame.words)):
+            path = os.path.join(self._landing.parent(name), os.path.basename(name))
+            os.chmod(path, mode & 0o777)
+            os.utime(path, ns=(mtime_ns, mtime_ns))
         yield DONE, None, b""
 
     def _digest(self, frame: Frame) -> Answers:
@@ -160,17 +161,17 @@ def _file_state(info: Seen, size: int, mode: int, mtime_ns: int) -> int:
     return HAVE if info.mode & 0o7777 == mode & 0o777 else TOUCH_ONLY
 
 
-def entries_of(words: Any) -> Iterator[Entry]:
-    """Hand out the files of a batch; its columns are names, sizes, modes and times."""
+def columns_of(words: Any) -> tuple[list[str], list[int], list[int], list[int]]:
+    """Return the names, sizes, modes and times of some files, each name checked."""
     names, sizes, modes, mtimes = words
-    if set(map(type, sizes + modes + mtimes)) - {int} or set(map(type, names)) - {str}:
+    if set(map(type, sizes + modes + mtimes)) - {int} or set(map(type, names)) - {str} or len(set(map(len, words))) > 1:
         raise RefusedError("files come without their name, size, mode or time")
     folder = ""
-    for name, size, mode, mtime_ns in zip(names, sizes, modes, mtimes):
+    for name in names:
         if not is_beside(name, folder):
             check_name(name)
             folder = name.rpartition("/")[0]
-        yield Entry(name, "file", size, mode & 0o777, mtime_ns)
+    return names, sizes, modes, mtimes
 
 
 def _entry(name: object, size: object, mode: object, mtime_ns: object) -> Entry:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..model.errors import RemoteFileError, TransferError
-from .agent_there import ABSENT
 from .crew import Crew, Line, Task
-from .entry_there import RefusedError, shown
+from .entry_there import RefusedError
+from .failure import failure
 from .fileset import FileSet
 from .frames_there import LIST, LISTED, REMOVE, Frame, inflate
 from .manifest_there import Guard, unpack_block
@@ -107,10 +107,10 @@ def _nothing() -> int:
 
 
 def _refuse(frame: Frame) -> Exception:
-    why, kind = frame.words if isinstance(frame.words, list) and len(frame.words) == 2 else ("", "")
-    if kind == ABSENT:
+    why, is_absent = failure(frame)
+    if is_absent:
         return RemoteFileError("It is not there")
-    return TransferError(f"The machine cannot be cleared: {shown(str(why))}")
+    return TransferError(f"The machine cannot be cleared: {why}")
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from .counting import Counting
 from .entry_there import Entry, RefusedError, describe, shown
 from .fileset import FileSet
 from .frames_there import BATCH, CHECK, DIGEST, SEAL, TOUCH, Frame
-from .leaving_there import digest_of, read_steadily
+from .leaving_there import digest_of, read_steadily, read_unchanged
 from .manifest_there import HAVE, SAME_SECOND, TOUCH_ONLY, blocks, pack_block, unpack_block, unpack_columns
 from .packed import PackedBlock
 from .part_there import LARGE
@@ -22,6 +22,8 @@ from .work import Item, Work
 
 Question = tuple[int, object, bytes]
 Columns = tuple[list[str], list[int], list[int], list[int]]
+Small = tuple[str, int, int]
+"""A small file's name, size and time as they were listed."""
 
 FRESH_S = 10.0
 """How long what was seen when the files were chosen is sent as it is, seconds; later each is looked at once more."""
@@ -32,18 +34,19 @@ _MOST_NAMED = 5
 
 
 class Push:
-    """Brings one file set below one folder of the machine."""
+    """Brings one file set below one folder of the machine; `work` is begun with its questions."""
 
-    def __init__(self, files: FileSet, counting: Counting) -> None:
+    def __init__(self, files: FileSet, counting: Counting, work: Work) -> None:
         self.root = str(files.root)
         self.counting = counting
-        self.work = Work(self._checks())
+        self.work = work
         self.reading = Turns()
         self._files = files
         self._problems: dict[str, str] = {}
         self._is_changing = False
         self._checked, self._wanted = 0, 0.0
         self._checking = threading.Lock()
+        work.begin(self._checks())
 
     def seals(self, kind: str) -> Iterator[Item]:
         """Hand out what comes last, unless nothing has changed there: each "link", and when all are made, each "folder"."""
@@ -68,24 +71,25 @@ class Push:
     def expand(self, block: bytes, states: bytes, claims: dict[str, list[list[int]]]) -> Iterator[Item]:
         """Hand out what a block's answer asks for."""
         columns = unpack_columns(block)
-        wanted = [index for index, state in enumerate(states) if state != HAVE and columns.kinds[index] == "f"]
-        self.counting.add(sum(columns.sizes) - sum([columns.sizes[index] for index in wanted]))
-        batch: list[Entry] = []
+        names, kinds, sizes, _, mtimes, _ = columns
+        wanted = [index for index, state in enumerate(states) if state != HAVE and kinds[index] == "f"]
+        self.counting.add(sum(sizes) - sum([sizes[index] for index in wanted]))
+        batch: list[Small] = []
         weight = 0
         for index in wanted:
-            entry, state = columns.entry(index), states[index]
+            state, size = states[index], sizes[index]
             if state == TOUCH_ONLY:
-                yield Touch(self, entry)
+                yield Touch(self, columns.entry(index))
             elif state == SAME_SECOND:
-                yield Compare(self, entry)
-            elif entry.size > LARGE:
-                yield from Upload(self, entry, claims.get(str(index), [])).items()
+                yield Compare(self, columns.entry(index))
+            elif size > LARGE:
+                yield from Upload(self, columns.entry(index), claims.get(str(index), [])).items()
             else:
-                batch.append(entry)
-                weight += entry.size
-            if weight >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
-                yield Batch(self, batch, weight)
-                batch, weight = [], 0
+                batch.append((names[index], size, mtimes[index]))
+                weight += size
+                if weight >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
+                    yield Batch(self, batch, weight)
+                    batch, weight = [], 0
         if batch:
             yield Batch(self, batch, weight)
 
@@ -94,7 +98,7 @@ class Push:
         if entry.size > LARGE:
             yield from Upload(self, entry, [], tries).items()
         else:
-            yield Batch(self, [entry], entry.size)
+            yield Batch(self, [(entry.name, entry.size, entry.mtime_ns)], entry.size)
 
     def note_check(self, size: int, wanted: float) -> None:
         """Note that of so many bytes this share is wanted there."""
@@ -103,15 +107,16 @@ class Push:
             self._wanted += size * wanted
             self._is_changing = self._is_changing or wanted > 0
 
-    def left(self) -> float:
+    def left(self, is_vacant: bool) -> float:
         """Return how many bytes are still to travel, about: of what was not asked for yet, as much as of the rest.
 
-        While nothing is known none are: a login that nobody then needs would take the cores from those who look.
+        Before anything was asked all of it is, if nothing stands there; else nothing: a login that nobody then needs would
+        take the cores from those who look.
         """
         have = self._checked - self._wanted
         known = max(0.0, self._wanted - max(0.0, self.counting.done - have))
         unchecked = max(0, self.counting.total - self._checked)
-        return known + unchecked * (self._wanted / self._checked if self._checked else 0.0)
+        return known + unchecked * (self._wanted / self._checked if self._checked else float(is_vacant))
 
     def _checks(self) -> Iterator[Item]:
         yield Check(self, pack_block([]), 0, 0)  # so that there is a folder even for nothing
@@ -192,7 +197,7 @@ class Batch:
     """Sends small files, several at once, each as it stands when it is read."""
 
     push: Push
-    entries: Sequence[Entry]
+    files: Sequence[Small]
     weight: int
     large: list[Entry] = field(default_factory=list)
 
@@ -202,13 +207,13 @@ class Batch:
         contents: list[bytes] = []
         names, sizes, modes, mtimes = now = _no_columns()
         with self.push.reading.taken():
-            for entry in self.entries:
-                found = self._read(entry.name)
+            for name, size, mtime_ns in self.files:
+                found = self._read(name, size, mtime_ns)
                 if found is None:
                     continue
                 info, content = found
                 contents.append(content)
-                names.append(entry.name)
+                names.append(name)
                 sizes.append(len(content))
                 modes.append(info.st_mode & 0o777)
                 mtimes.append(info.st_mtime_ns)
@@ -227,9 +232,12 @@ class Batch:
             self.push.work.add(self.push.send(entry))
         self.push.counting.add(self.weight - sum(min(entry.size, LARGE) for entry in self.large))
 
-    def _read(self, name: str) -> tuple[os.stat_result, bytes] | None:
+    def _read(self, name: str, size: int, mtime_ns: int) -> tuple[os.stat_result, bytes] | None:
         """Return a file as it is now; None for one that stays behind, and for one that is large by now."""
         try:
+            found = read_unchanged(self.push.root, name, size, mtime_ns)
+            if found is not None:
+                return found
             found = read_steadily(self.push.root, name, LARGE, _is_same)
         except OSError as error:
             self.push.leave(name, f"cannot be read: {error.strerror or error}")

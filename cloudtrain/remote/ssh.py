@@ -23,8 +23,10 @@ from .base import Completed, OnBytes
 from .connection import Connection, connection_to
 from .crew import Line
 from .entry_there import Entry, shown
+from .expecting import ExpectedPush
 from .fileset import FileSet
 from .local import failed
+from .packed import Found
 from .program import BROKE, listen
 from .runner_there import OUT
 from .ssh_talk import Feed, Talk, talking
@@ -64,7 +66,7 @@ class SshRemote:
         self._endpoint = endpoint
         self._connection = connect(endpoint, control_folder, connect_timeout_s)
         self._known: _Machine | None = None
-        self._ahead: tuple[object, Client] | None = None
+        self._expected: ExpectedPush | None = None
 
     @property
     def home(self) -> PurePosixPath:
@@ -127,17 +129,20 @@ class SshRemote:
             raise RemoteFileError(f"{shown(str(path))} cannot be read: {_tail(done.stderr)}")
         return done.stdout
 
-    def expect_push(self, destination: PurePosixPath) -> None:
+    def expect_push(self, destination: PurePosixPath, found: Found | None = None) -> None:
         """Send the agent ahead: it looks at what is there while this side still looks at its files."""
-        if self._ahead is None:
-            root = str(self.home / destination)
-            agent = self._agent(["expect", root])
-            agent.send_ahead()
-            self._ahead = ["put", root], agent
+        if self._expected is None:
+            self._expected = ExpectedPush(self._line(), str(self.home / destination), found)
 
     def push(self, files: FileSet, destination: PurePosixPath, on_bytes: OnBytes | None = None) -> None:
         """Send what the machine has not; it puts each file under its name when it is whole."""
-        transfer.push(self._line(), files, str(self.home / destination), on_bytes)
+        expected, self._expected = self._expected, None
+        if expected is not None and expected.destination == str(self.home / destination):
+            with contextlib.closing(expected):
+                return expected.carry(files, on_bytes)
+        if expected is not None:
+            expected.close()
+        return transfer.push(self._line(), files, str(self.home / destination), on_bytes)
 
     def pull(
         self, source: PurePosixPath, destination: Path, on_bytes: OnBytes | None = None, earlier: Path | None = None
@@ -174,9 +179,9 @@ class SshRemote:
 
     def close(self) -> None:
         """Let the connection go. A later call opens a new one."""
-        if self._ahead is not None:
-            self._ahead[1].close()
-            self._ahead = None
+        if self._expected is not None:
+            self._expected.close()
+            self._expected = None
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -219,20 +224,10 @@ class SshRemote:
 
     def _line(self) -> Line:
         return Line(
-            open_first=self._expected,
+            open_first=lambda order: Client(self._connection.start(self._agent_command), order),
             open_another=lambda order: Client(self._connection.start_apart(self._agent_command), order),
             translate=self._connection.error,
         )
-
-    def _expected(self, order: object) -> Client:
-        """Return the agent that was sent ahead for this very thing, once, or one that is sent now."""
-        if self._ahead is not None and self._ahead[0] == order:
-            agent, self._ahead = self._ahead[1], None
-            return agent
-        return self._agent(order)
-
-    def _agent(self, order: object) -> Client:
-        return Client(self._connection.start(self._agent_command), order)
 
     @property
     def _agent_command(self) -> str:

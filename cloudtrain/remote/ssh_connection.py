@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class SshConnection:
         self._control_folder = control_folder
         self._timeout_s = timeout_s
         self._folder: Path | None = None
+        self._opening = threading.Lock()
 
     def start(self, command: str) -> ClientProcess:
         """Run a command (text for the machine's shell) over the connection.
@@ -91,14 +93,15 @@ class SshConnection:
                 "There is no OpenSSH client on this computer any more",
                 "Install it: apt install openssh-client (or dnf, brew: openssh). Or: pip install 'cloudtrain[ssh]'",
             )
-        if self._folder is None:
-            trusted = known_hosts(self._endpoint)
-            self._folder = _short_private_folder(self._control_folder)
-            (self._folder / KNOWN_HOSTS).write_text(trusted)
-        client = [ssh, *client_options(self._endpoint, self._folder, self._timeout_s, batch)]
-        # A socket that nobody listens at any more costs nothing: the client then makes a connection of its own.
-        if not (self._folder / SOCKET).exists():
-            self._connect([*client, "-M", "-N", "-f", *destination(self._endpoint)], batch)
+        with self._opening:
+            if self._folder is None:
+                trusted = known_hosts(self._endpoint)
+                self._folder = _short_private_folder(self._control_folder)
+                (self._folder / KNOWN_HOSTS).write_text(trusted)
+            client = [ssh, *client_options(self._endpoint, self._folder, self._timeout_s, batch)]
+            # A socket that nobody listens at any more costs nothing: the client then makes a connection of its own.
+            if not (self._folder / SOCKET).exists():
+                self._connect([*client, "-M", "-N", "-f", *destination(self._endpoint)], batch)
         return client
 
     def _connect(self, command: Sequence[str], batch: str) -> None:

@@ -1,5 +1,6 @@
 """One agent at work: threads that ask, a thread that hears the answers, and what is under way between them."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -34,9 +35,10 @@ class Stream:
 
     Attributes:
         is_ready: the agent has spoken.
-        rtt_s: the shortest time an answer took, to a ping or a question; None until there are two of them, or one before
-            which nothing else was answered: that one had nothing in its way.
+        rtt_s: the shortest time an answer took, to a ping or a question; None until there are two of them, or one that had
+            no content in its way.
         cores: how many the machine has.
+        is_vacant: nothing stood there before, as the agent says that was told to expect something.
         busy_s: how long the agent says it worked on what it was given.
         carried: bytes on the line that were answered for, either way.
         is_called: it is to take part; until then it is there in case it will be.
@@ -48,7 +50,9 @@ class Stream:
         self.is_ready = False
         self.rtt_s: float | None = None
         self._first_rtt_s: float | None = None
+        self._heard_at = math.inf
         self.cores = 1
+        self.is_vacant = False
         self.busy_s = 0.0
         self.carried = 0
         self.is_called = False
@@ -67,7 +71,7 @@ class Stream:
         self._arrived = 0
         self._usual = 0
         self._pings = 0
-        self._is_ping_due = False
+        self._is_ping_due = self._has_clear_way = False
         self._threads: list[threading.Thread] = []
 
     def start(self, opening: Sequence[bytes]) -> None:
@@ -209,7 +213,8 @@ class Stream:
             self.carried += asked.sent + frame.carried
             self._press.answered(asked.ticket, item.weight, asked.sent + frame.carried)
             now = time.monotonic()
-            self._took(now - asked.at)
+            if asked.at >= self._heard_at:  # else its own start is in it
+                self._took(now - asked.at)
             self._allow(now, item.weight)
             if isinstance(frame.words, float) and 0 <= frame.words < 60:
                 self.busy_s += frame.words
@@ -239,19 +244,22 @@ class Stream:
         """Take the time of a ping, and send the next one while they are few and nothing stands in their way."""
         now = time.monotonic()
         if frame.kind == HELLO:
-            self.cores = frame.words if type(frame.words) is int else 1
+            self._heard_at = now
+            self.cores, self.is_vacant = _facts(frame.words)
             with self._work.changed:
                 self.is_ready = True
                 self._work.changed.notify_all()
         elif isinstance(frame.words, float) and 0 <= now - frame.words < 60:
-            self._took(now - frame.words)
+            self._took(now - frame.words, has_clear_way=self._has_clear_way)
         if self._pings < _PINGS:
             self._pings += 1
             # A thread that is sending sends the ping with what comes next; whoever hears must never wait to be heard.
+            self._has_clear_way = not self._weight
             self._is_ping_due = not self._wire.send_if_free(encode(PING, now))
+            self._has_clear_way &= not self._is_ping_due
 
-    def _took(self, rtt_s: float) -> None:
-        if self._first_rtt_s is None and self.carried:
+    def _took(self, rtt_s: float, *, has_clear_way: bool = False) -> None:
+        if self._first_rtt_s is None and not has_clear_way:
             self._first_rtt_s = rtt_s
         else:
             self.rtt_s = min(self.rtt_s or self._first_rtt_s or rtt_s, rtt_s)
@@ -265,3 +273,9 @@ class Stream:
             self._press.lost([asked.ticket for asked in lost])
             self._work.give_back([asked.item for asked in lost])
         self._wire.end()
+
+
+def _facts(words: object) -> tuple[int, bool]:
+    """Return what an agent says of its machine: its cores, and whether nothing stands there; sense alone counts."""
+    cores, is_vacant = words if isinstance(words, list) and len(words) == 2 else (1, False)
+    return (cores if type(cores) is int else 1), is_vacant is True

@@ -7,23 +7,22 @@ decides what is written and under which name. What it asks is in `sending` and `
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from ..model.errors import RemoteFileError, TransferError
-from .agent_there import ABSENT
 from .arrival import growing, staged
 from .base import OnBytes
 from .counting import Counting
 from .crew import Crew, Line, Task
-from .entry_there import Entry, RefusedError, shown
+from .entry_there import Entry, shown
+from .expecting import ExpectedPush
+from .failure import failure
 from .fetching import Pull
 from .fileset import FileSet
 from .frames_there import Frame
 from .manifest_there import Guard
-from .sending import Push
 
-_MOST_SENT_AHEAD = 16 << 20
 _MOST_ASKED_AHEAD = 6 << 20
 
 
@@ -34,19 +33,8 @@ def push(line: Line, files: FileSet, destination: str, on_bytes: OnBytes | None 
         TransferError: not everything arrived.
         HostUnreachableError: the line broke; calling again goes on where it was.
     """
-    counting = Counting(files.total_bytes, on_bytes)
-    job = Push(files, counting)
-    task = Task(["put", destination], _MOST_SENT_AHEAD, _not_taken)
-    try:
-        with Crew(line, task, job.work) as crew:
-            crew.run(job.left, counting.tell)
-            for kind in ("link", "folder"):
-                job.work.add(job.seals(kind))
-                crew.run(job.left, counting.tell)
-    except RefusedError as error:
-        raise TransferError(f"Not everything arrived: {error}", "Try again: what has arrived is kept.") from error
-    job.raise_problems()
-    counting.finish()
+    with closing(ExpectedPush(line, destination)) as push:
+        push.carry(files, on_bytes)
 
 
 def pull(
@@ -94,19 +82,9 @@ def update(line: Line, source: str, place: Path, wants: Callable[[Entry], bool],
 
 def _refuse_to_give(source: str) -> Callable[[Frame], Exception]:
     def refuse(frame: Frame) -> Exception:
-        why, kind = _two_words(frame.words)
-        if kind == ABSENT:
+        why, is_absent = failure(frame)
+        if is_absent:
             return RemoteFileError(f"There is no {shown(source)}")
         return TransferError(f"{shown(source)} cannot come here: {why}", "Nothing was left half done here. Try again.")
 
     return refuse
-
-
-def _not_taken(frame: Frame) -> Exception:
-    return TransferError(f"Not everything arrived: {_two_words(frame.words)[0]}", "Make room there, then try again.")
-
-
-def _two_words(words: Any) -> tuple[str, str]:
-    if isinstance(words, list) and len(words) == 2 and all(isinstance(word, str) for word in words):
-        return shown(words[0]), words[1]
-    return "it does not say why", ""

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..model.errors import RemoteFileError, TransferError
-from .agent_there import ABSENT
 from .crew import Crew, Line, Task
 from .entry_there import Entry, RefusedError, shown
+from .failure import failure
 from .frames_there import LIST, LISTED, Frame
 from .manifest_there import Guard, unpack_block
 from .work import Work
@@ -35,10 +35,10 @@ def weigh(line: Line, source: str) -> Weight:
     work = Work(iter([scales]))
 
     def refuse(frame: Frame) -> Exception:
-        why, kind = frame.words if isinstance(frame.words, list) and len(frame.words) == 2 else ("", "")
-        if kind == ABSENT:
+        why, is_absent = failure(frame)
+        if is_absent:
             return RemoteFileError(f"There is no {shown(source)}")
-        return TransferError(f"{shown(source)} cannot come here: {shown(str(why))}")
+        return TransferError(f"{shown(source)} cannot come here: {why}")
 
     try:
         with Crew(line, Task(["take", source], 0, refuse), work) as crew:

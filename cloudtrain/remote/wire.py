@@ -101,12 +101,6 @@ class Client:
         self.wire = Wire(reader, writer, program.kill)
         self.opening: Sequence[bytes] = (agent_source.start()[1], *encode(ORDER, order))
 
-    def send_ahead(self) -> None:
-        """Let the agent begin now. A wire that is broken is found by whoever then hears it."""
-        with contextlib.suppress(OSError):
-            self.wire.send(self.opening)
-        self.opening = ()
-
     def last_words(self) -> str:
         """Return what was said against it, once the stream has ended."""
         self._program.wait(GOODBYE_S)  # one that does not end is ended when it is closed

@@ -29,23 +29,31 @@ class Item(Protocol):
 class Work:
     """The queue. `plan` are the first questions; answers may add more; sources are read only as fast as they are worked off.
 
+    Whoever has no plan yet gives it later, by `begin`.
+
     Attributes:
         changed: notified whenever anything here changes.
         error: what went wrong for good.
     """
 
-    def __init__(self, plan: Iterator[Item]) -> None:
+    def __init__(self, plan: Iterator[Item] | None = None) -> None:
         lock = threading.RLock()
         self.changed = threading.Condition(lock)
         # Of the same lock: whoever waits for the end need not look at every change.
         self._settled = threading.Condition(lock)
         self.error: Exception | None = None
-        self._plan: Iterator[Item] | None = plan
+        self._plan = plan
         self._sources: deque[Iterator[Item]] = deque()
         self._again: deque[Item] = deque()
         self._open = 0
         self._is_over = False
         self._plan_is_next = True
+
+    def begin(self, plan: Iterator[Item]) -> None:
+        """Give the plan to whoever waits for it."""
+        with self.changed:
+            self._plan = plan
+            self.changed.notify_all()
 
     def take(self, is_free: Callable[[], bool]) -> Item | None:
         """Return the next item once there is one and the stream is free for it; None when all is over."""

@@ -45,8 +45,8 @@ def line(mbit: float, rtt_s: float) -> Callable[[int, float], float]:
 
 def test_a_long_fast_line_gets_as_many_as_fill_it_early() -> None:
     seen = streams_over(GIB, line(1000, 0.04), 0.04)
-    assert set(seen) == {1, 3}
-    assert seen.index(3) < 20
+    assert set(seen) == {1, 4}
+    assert seen.index(4) < 15
 
 
 def test_a_very_long_one_gets_the_most() -> None:
@@ -67,7 +67,7 @@ def test_more_are_tried_on_a_line_that_takes_long_and_sent_home_when_they_bring_
 
 def test_where_no_core_has_time_only_a_full_window_calls_for_more() -> None:
     assert max(streams_over(GIB, line(100, 0.04), 0.04, idle=0.02)) == 1
-    assert max(streams_over(GIB, line(100, 0.04), 0.04, idle=0.5)) == 3
+    assert max(streams_over(GIB, line(100, 0.04), 0.04, idle=0.5)) == 4
     assert max(streams_over(GIB, line(1000, 0.1), 0.1, idle=0.02)) == MOST_STREAMS
 
 
@@ -90,8 +90,8 @@ def test_logins_are_begun_early_where_more_streams_may_be_called() -> None:
     assert standing_by(GIB, 0.001) == 1
     assert standing_by(16 * MIB, 0.04) == 1
     assert standing_by(GIB, 0.02) == 2
-    assert standing_by(GIB, 0.04) == 3
-    assert standing_by(256 * MIB, 0.1) == 7
+    assert standing_by(GIB, 0.04) == 4
+    assert standing_by(256 * MIB, 0.1) == MOST_STREAMS
     assert standing_by(GIB, 0.2) == MOST_STREAMS
 
 
@@ -124,7 +124,7 @@ def test_more_that_brought_nothing_are_the_last() -> None:
         return 24e6 if now < 1.5 else 10e6
 
     seen = streams_over(GIB, throttled, 0.04)
-    assert max(seen) == 3
+    assert max(seen) == 4
     assert seen[-1] == 1
 
 
@@ -139,7 +139,28 @@ def test_a_line_that_gets_worse_after_more_brought_nothing_is_tried_again() -> N
 
 def test_streams_that_a_full_window_called_stay_though_something_else_has_no_time() -> None:
     seen = streams_over(GIB, lambda streams, now: 45e6, 0.04)
-    assert seen[-1] == 3
+    assert seen[-1] == 4
+
+
+def test_a_window_that_has_become_full_counts_at_once_and_not_when_a_slow_beginning_is_forgotten() -> None:
+    def late(streams: int, now: float) -> float:
+        return 12e6 if now < 0.9 else streams * 45e6
+
+    assert streams_over(GIB, late, 0.04, idle=0.02).index(4) < 15 + 10  # a login takes nine tenths of a second
+
+
+def test_what_comes_before_the_first_mebibyte_tells_no_rate() -> None:
+    pace = Pace()
+    for tick in range(20):
+        assert pace.wanted(Seen(tick * 0.1, tick * 1000, float(GIB), 1, 0.04)) == 1
+    for tick in range(5):
+        wanted = pace.wanted(Seen(2 + tick * 0.1, (1 + 4 * tick) * MIB, float(GIB), 1, 0.04))
+    assert wanted == 4
+
+
+def test_a_slow_beginning_is_helped_soon_where_a_core_has_time() -> None:
+    seen = streams_over(GIB, lambda streams, now: streams * 3e6, 0.04, idle=0.5)
+    assert seen.index(4) < 25
 
 
 def test_a_busy_machine_gets_as_many_as_it_has_cores() -> None:

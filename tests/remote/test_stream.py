@@ -4,6 +4,7 @@ import pytest
 
 from cloudtrain.model.errors import TransferError
 from cloudtrain.remote import stream as streams
+from cloudtrain.remote.frames_there import HELLO, PONG, Frame
 from cloudtrain.remote.press import Press, Ticket
 from cloudtrain.remote.stream import Asked, Stream
 from cloudtrain.remote.upload import Chunk
@@ -98,3 +99,44 @@ def test_what_does_not_arrive_slows_it_down(stream: Stream, clock: Clock) -> Non
     assert stream.rate() == pytest.approx(10 * MIB, rel=0.2)
     take(stream, 1)
     assert stream.rate() < MIB
+
+
+def hear(stream: Stream, kind: int, words: object) -> None:
+    stream._measure(Frame(kind, words, b"", b""))
+
+
+def heard_after(stream: Stream, clock: Clock, seconds: float) -> None:
+    """Let a ping that was sent now come back after so long."""
+    sent = clock.now
+    clock.now += seconds
+    hear(stream, PONG, sent)
+
+
+@pytest.fixture
+def quiet(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> Stream:
+    """A stream of which nothing was heard yet, on a wire that takes everything."""
+    stream.rtt_s = None
+    monkeypatch.setattr(stream._wire, "send_if_free", lambda pieces: True)
+    return stream
+
+
+def test_a_ping_with_nothing_in_its_way_tells_the_round_trip_at_once(quiet: Stream, clock: Clock) -> None:
+    hear(quiet, HELLO, [4, True])
+    assert (quiet.cores, quiet.is_vacant) == (4, True)
+    heard_after(quiet, clock, 0.04)
+    assert quiet.rtt_s == pytest.approx(0.04)
+
+
+def test_one_behind_content_is_not_believed_alone(quiet: Stream, clock: Clock) -> None:
+    take(quiet, 4)
+    hear(quiet, HELLO, [4, False])
+    heard_after(quiet, clock, 0.4)
+    assert quiet.rtt_s is None
+    heard_after(quiet, clock, 0.3)
+    assert quiet.rtt_s == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("words", [2, None, [], [2], ["2", 1], [True, "yes"], {"cores": 2}])
+def test_what_an_agent_says_of_its_machine_may_be_nonsense(quiet: Stream, words: object) -> None:
+    hear(quiet, HELLO, words)
+    assert (quiet.cores, quiet.is_vacant) == (1, False)

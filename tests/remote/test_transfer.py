@@ -394,11 +394,11 @@ def lefts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     note, leave = sending.Push.note_check, sending.Push.raise_problems
 
     def noting(self: sending.Push, size: int, wanted: float) -> None:
-        seen.append(self.left())
+        seen.append(self.left(is_vacant=False))
         note(self, size, wanted)
 
     def leaving(self: sending.Push) -> None:
-        seen.append(self.left())
+        seen.append(self.left(is_vacant=False))
         leave(self)
 
     monkeypatch.setattr(sending.Push, "note_check", noting)
