@@ -78,25 +78,48 @@ def test_others_log_in_while_much_is_found_and_nothing_stands_there(pipes, tmp_p
     assert counted.others == 3
 
 
+class Looked:
+    """Stands in for a crew while a push is expected: says what stands there, and who was told to stand by for how much."""
+
+    def __init__(self, vacant: bool) -> None:
+        self.looks = 0
+        self.stood: list[float] = []
+        self._vacant = vacant
+
+    @property
+    def is_vacant(self) -> bool:
+        self.looks += 1
+        return self._vacant
+
+    def stand_by(self, left: float) -> None:
+        self.stood.append(left)
+
+
+@pytest.mark.parametrize("vacant", [True, False])
+def test_nobody_stands_by_where_something_stands(pipes, tmp_path: Path, vacant: bool) -> None:
+    looked = Looked(vacant)
+
+    def wait(expected: ExpectedPush) -> bool:
+        crew, expected._crew = expected._crew, looked  # type: ignore[assignment]
+        is_seen = soon(lambda: looked.looks > 3)
+        expected._crew = crew
+        return is_seen
+
+    push(Counted(pipes()), tmp_path / "there", Found(5), wait, plant(tmp_path / "tree"))
+    assert set(looked.stood) == ({5} if vacant else set())
+
+
 @pytest.mark.usefixtures("far")
-@pytest.mark.parametrize("stands", [True, False])
-def test_nobody_logs_in_early_where_something_stands_or_little_comes(pipes, tmp_path: Path, stands: bool) -> None:
-    counted, there = Counted(pipes()), tmp_path / "there"
-    tree = plant(tmp_path / "tree")
-    if stands:
-        push(Counted(pipes()), there, None, lambda _: True, tree)
-    looks = []
-    found = Found(GIB if stands else 1 << 20)
+def test_for_little_nobody_else_logs_in(pipes, tmp_path: Path) -> None:
+    counted, asked = Counted(pipes()), []
 
     def wait(expected: ExpectedPush) -> bool:
         stand_by = expected._crew.stand_by
-        expected._crew.stand_by = lambda left: (looks.append(left), stand_by(left))  # type: ignore[method-assign, assignment]
-        assert soon(lambda: expected._crew._members[0][1].is_ready)
-        return expected._crew.is_vacant != stands and (stands or soon(lambda: len(looks) > 2))
+        expected._crew.stand_by = lambda left: (asked.append(left), stand_by(left))  # type: ignore[method-assign, assignment]
+        return soon(lambda: len(asked) > 2)
 
-    push(counted, there, found, wait, tree)
+    push(counted, tmp_path / "there", Found(1 << 20), wait, plant(tmp_path / "tree"))
     assert counted.others == 0
-    assert bool(looks) != stands
 
 
 @pytest.mark.usefixtures("far")
