@@ -63,9 +63,9 @@ def test_a_launch_under_a_name_that_nobody_heard_back_from_is_asked_again_and_ma
 class HalfMade:
     """A machine that a cloud accepted and that nothing ends until its order is asked again."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, run_id: str = "") -> None:
         lease = Lease.grant(Budget(), 0.1, world.clock.now())
-        self.order = LaunchOrder("ct-1", MACHINE, world.provider.offers(MACHINE.resources)[0], lease, "me-here")
+        self.order = LaunchOrder("ct-1", MACHINE, world.provider.offers(MACHINE.resources)[0], lease, "me-here", run_id=run_id)
         world.ledger.intend(self.order)
         self.made = world.provider.launch(self.order)
         self.is_armed = False
@@ -98,6 +98,16 @@ def test_a_launch_that_was_killed_before_anything_ends_its_machine_is_finished_a
     started = machines.start(MACHINE, world.tools)
     assert (started.ref, started.deadline) == (half.made.ref, half.order.lease.deadline)
     assert world.ledger.open_intents() == []
+
+
+def test_a_runs_half_made_machine_is_for_whoever_takes_the_run_up_and_no_second_one_is_rented(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = HalfMade(world, monkeypatch, run_id="run-1")
+    with pytest.raises(ShutdownError, match="nothing ends it"):
+        machines.start(MACHINE, world.tools, wait=False)
+    assert not half.is_armed, "it was launched again"
+    assert world.ledger.open_intents() == [half.order]
 
 
 def test_a_machine_that_nothing_ends_and_nobody_ordered_bills_on_and_that_is_said(
