@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpu import adopt_orphans, used_by
+from cpu import adopt_orphans, below, used_by
 from link import Line
 from peers import SINK
 
@@ -167,8 +168,12 @@ def bench(folder: Path, line: Line | None) -> Iterator[Bench]:
         subprocess.run(found.near(["sh", "-c", f"{found.ssh()} -O exit root@{address}"]), stderr=subprocess.DEVNULL)
     finally:
         for server in servers:
+            left = below(server.pid)  # a connection whose line is gone would wait for it for hours
             server.terminate()
             server.wait()
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
 
 def _connect(found: Bench) -> None:

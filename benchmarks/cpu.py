@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -16,8 +16,19 @@ def adopt_orphans() -> None:
 
 def used_by(root: int, without: Collection[int] = ()) -> float:
     """Return what a process and all below it have used so far, those that ended too, but for some trees."""
-    children: dict[int, list[int]] = {}
+    used, children = _processes()
+    return sum(used.get(pid, 0) for pid in _tree(root, children, without)) / _TICKS
+
+
+def below(root: int) -> list[int]:
+    """Return the processes below one."""
+    return [pid for pid in _tree(root, _processes()[1]) if pid != root]
+
+
+def _processes() -> tuple[dict[int, int], dict[int, list[int]]]:
+    """Return what each process has used, in ticks, and whose children they are."""
     used: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -26,10 +37,13 @@ def used_by(root: int, without: Collection[int] = ()) -> float:
                 continue
             children.setdefault(int(words[1]), []).append(int(folder.name))
             used[int(folder.name)] = sum(map(int, words[11:15]))
-    total, to_look_at = 0, [root]
+    return used, children
+
+
+def _tree(root: int, children: Mapping[int, Sequence[int]], without: Collection[int] = ()) -> Iterator[int]:
+    to_look_at = [root]
     while to_look_at:
         pid = to_look_at.pop()
         if pid not in without:
-            total += used.get(pid, 0)
+            yield pid
             to_look_at += children.get(pid, [])
-    return total / _TICKS

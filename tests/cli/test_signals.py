@@ -26,15 +26,19 @@ def told(tmp_path: Path) -> Path:
 RUN = Run("20261121-120000-thing-7f3a", "thing", "lab", Path("/nowhere"))
 
 WAITING = """
-import sys
+import os, select, signal, sys
 from pathlib import Path
 from cloudtrain.cli.signals import Signals
 from cloudtrain.model.run import Run
+# A plain read may begin just after a signal has come, and never hear of it.
+heard, hears = os.pipe()
+os.set_blocking(hears, False)
+signal.set_wakeup_fd(hears)
 signals = Signals(sys.argv[1])
 with signals.listening():
     try:
         print("ready", flush=True)
-        sys.stdin.readline()
+        select.select([heard], [], [])
     except KeyboardInterrupt:
         choice = signals.decide(Run("the-run", "thing", "lab", Path("/nowhere")))
         with open(sys.argv[2], "w") as told:
@@ -97,15 +101,19 @@ def test_a_window_closed_at_the_question_means_detach(told: Path) -> None:
 
 
 ENDING = """
-import sys
+import os, select, signal, sys
 from cloudtrain.cli.signals import Signals
 from cloudtrain.model.errors import ShutdownError
+heard, hears = os.pipe()
+os.set_blocking(hears, False)
+signal.set_wakeup_fd(hears)
 signals = Signals()
 signals.deadline = {deadline!r}
 try:
     with signals.listening(), signals.uninterrupted():
         print("ending", flush=True)
-        sys.stdin.readline()
+        while sys.stdin not in select.select([heard, sys.stdin], [], [])[0]:
+            os.read(heard, 9)
     print("ended", flush=True)
 except ShutdownError as error:
     print(error.message, int(error.exit_code), flush=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cloudtrain.model.errors import TransferError
 from cloudtrain.remote.entry_there import Entry
 from cloudtrain.remote.fileset import gather
-from cloudtrain.remote.packed import FileEntry, PackedEntries
+from cloudtrain.remote.packed import FileEntry, Found, PackedEntries
 
 
 def make(root: Path, *names: str) -> Path:
@@ -42,6 +42,21 @@ def test_all_means_all_sorted_and_weighed(tmp_path: Path) -> None:
     )
     assert files.total_bytes == 13
     assert files.root == tmp_path
+
+
+def test_what_is_found_grows_while_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudtrain.remote.manifest_there._ENTRIES_PER_BLOCK", 3)
+    seen: list[int] = []
+
+    class Watched(Found):
+        def __setattr__(self, name: str, value: int) -> None:
+            seen.append(value)
+            super().__setattr__(name, value)
+
+    for number in range(7):
+        (tmp_path / str(number)).write_bytes(bytes(10))
+    assert gather(tmp_path, ["."], Watched()).total_bytes == 70
+    assert seen == [0, 30, 60, 70]
 
 
 def test_some_names_stay_here_unless_they_are_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -16,6 +16,7 @@ from cloudtrain.pacing import meter, paced
 from cloudtrain.preflight import ASK_ABOVE_BYTES
 from cloudtrain.reconnecting import LONGEST_PAUSE_S, PATIENCE_S
 from cloudtrain.remote.memory import MemoryRemote
+from cloudtrain.remote.packed import Found
 
 from .conftest import MACHINE, World
 
@@ -49,6 +50,19 @@ def test_a_folders_content_goes_into_the_folder_there_and_its_size_is_said_first
     assert tree(there / "things") == ["data/a.csv", "data/deep/b.csv"]
     assert (carried.files, carried.bytes, carried.place) == (2, 6, str(there / "things/data"))
     assert world.events[0] == StageStarted("push", "2 files, 6 bytes")
+
+
+def test_the_machine_expects_the_files_and_hears_how_much_is_found(
+    world: World, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected: list[tuple[PurePosixPath, Found | None]] = []
+    monkeypatch.setattr(MemoryRemote, "expect_push", lambda self, place, found=None: expected.append((place, found)))
+    carrying.push(NAME, Path("data"), "things", world.tools)
+    carrying.push(NAME, Path("data/a.csv"), "things", world.tools)
+    assert [(str(place), found.bytes if found else None) for place, found in expected] == [
+        (str(there / "things"), 6),
+        (str(there / "things"), Path("data/a.csv").stat().st_size),
+    ]
 
 
 def test_one_file_goes_into_the_folder_there(world: World, there: Path) -> None:
