@@ -313,7 +313,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("seed", one_in(5, range(200)))
+@pytest.mark.parametrize("seed", one_in(10, range(200)))
 def test_a_line_that_breaks_anywhere_leaves_nothing_half_and_the_rest_follows(
     pipes, tree: Path, tmp_path: Path, seed: int
 ) -> None:

@@ -59,7 +59,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("seed", one_in(3, range(5)))
+@pytest.mark.parametrize("seed", one_in(5, range(5)))
 def test_a_connection_cut_anywhere_leaves_nothing_half_and_the_rest_follows(
     cuttable: tuple[SshRemote, Path], tree: Path, tmp_path: Path, seed: int
 ) -> None:

@@ -66,7 +66,7 @@ STAGES = [(stage, "") for stage in ("provision", "connect", "upload", "prepare",
 CALLS = [(call, when) for call in ("offers", "list_owned", "launch", "get", "terminate") for when in ("before", "after")]
 
 
-@pytest.mark.parametrize(("place", "when"), one_in(3, STAGES + CALLS))
+@pytest.mark.parametrize(("place", "when"), one_in(4, STAGES + CALLS))
 def test_killed_there_the_next_process_finishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, when: str) -> None:
     monkeypatch.setenv("CLOUDTRAIN_HOME", str(tmp_path / "home"))
     job = tmp_path / "job"

@@ -232,7 +232,7 @@ def test_an_order_that_was_heard_is_not_asked_again(provider: GcpProvider, cloud
     assert not ASKED & set(cloud.named())
 
 
-@pytest.mark.parametrize(("method_id", "code"), one_in(2, product(sorted(CALLS), ("", "rateLimitExceeded", "backendError"))))
+@pytest.mark.parametrize(("method_id", "code"), one_in(3, product(sorted(CALLS), ("", "rateLimitExceeded", "backendError"))))
 def test_trouble_of_the_moment_is_asked_again_with_the_same_request_id(
     provider: GcpProvider, cloud: Cloud, order: LaunchOrder, method_id: str, code: str, remains: Remains
 ) -> None:
@@ -255,7 +255,7 @@ def test_a_reply_lost_on_the_way_makes_no_second_thing(
 
 @pytest.mark.usefixtures("cloud_sleeps_too")
 @pytest.mark.parametrize(
-    ("method_id", "code"), one_in(2, product(sorted(CALLS), ("forbidden", "brandNewTrouble", "backendError")))
+    ("method_id", "code"), one_in(3, product(sorted(CALLS), ("forbidden", "brandNewTrouble", "backendError")))
 )
 def test_a_launch_that_fails_leaves_nothing(
     provider: GcpProvider, cloud: Cloud, order: LaunchOrder, account: Account, remains: Remains, method_id: str, code: str
