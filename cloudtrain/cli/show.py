@@ -74,6 +74,9 @@ def show_status(status: Status, now: datetime) -> None:
         answer("")
         table(("RUN", "MACHINE", "PHASE", "OUTCOME", "COST", "TOOK"), [_run(run) for run in status.runs], right=("COST",))
     _show_leftovers_and_silent(status)
+    for machine in filter(_is_endless, status.machines):
+        warning(f"Nothing ends {machine.name} ({machine.instance.ref.id}): no deadline is armed on it.")
+        note(f"  End it, disk included: cloudtrain terminate {machine.name}")
 
 
 def show_unneeded(status: Status, found: Sequence[MachineStatus], now: datetime) -> None:
@@ -95,6 +98,13 @@ def _why_it_stays(machine: MachineStatus) -> str:
         f"{machine.run} uses it. Go on with that: cloudtrain attach {machine.run}. "
         f"Or end the machine, disk included: cloudtrain terminate {machine.name}"
     )
+
+
+def _is_endless(machine: MachineStatus) -> bool:
+    """Say whether a machine of ours costs money by the hour and will do so for good."""
+    instance = machine.instance
+    costs = instance.state.bills_compute and instance.full_usd_per_hour != 0.0
+    return costs and instance.deadline is None and machine.standing is not Standing.ANOTHERS
 
 
 def _show_leftovers_and_silent(status: Status) -> None:

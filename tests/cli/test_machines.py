@@ -8,6 +8,7 @@ import pytest
 
 from cloudtrain import overview
 from cloudtrain.journey import Tools
+from cloudtrain.model.instance import InstanceState
 
 from .conftest import Cli, config
 from .terminal import Terminal
@@ -96,6 +97,39 @@ def test_status_tells_what_is_there(cli: Cli) -> None:
     said = cli("status")
     assert said.out.splitlines()[0].split()[:4] == ["MACHINE", "PROVIDER", "STATE", "TYPE"]
     assert said.out.splitlines()[1].split()[:4] == ["pretend", "memory", "running", "mem.cpu"]
+
+
+@pytest.mark.parametrize(
+    ("instance", "changed", "is_warned"),
+    [
+        ({"deadline": None}, {}, True),
+        ({"deadline": None, "usd_per_hour": None}, {}, True),
+        ({"deadline": None, "usd_per_hour": 0.0}, {}, False),
+        ({"deadline": None, "state": InstanceState.STOPPED}, {}, False),
+        ({"deadline": None}, {"standing": overview.Standing.ANOTHERS}, False),
+        ({}, {}, False),
+    ],
+)
+def test_status_warns_of_what_nothing_ends(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, instance: dict[str, Any], changed: dict[str, Any], is_warned: bool
+) -> None:
+    cli("start", "pretend")
+    look = overview.status
+
+    def other(tools: Tools) -> overview.Status:
+        found = look(tools)
+        (machine,) = found.machines
+        return replace(found, machines=(replace(machine, instance=replace(machine.instance, **instance), **changed),))
+
+    monkeypatch.setattr(overview, "status", other)
+    said = cli("status")
+    assert said.code == 0
+    assert said.err.startswith("warning: Nothing ends pretend (mem-") == is_warned
+    assert (
+        said.err.endswith("): no deadline is armed on it.\n  End it, disk included: cloudtrain terminate pretend\n")
+        == is_warned
+    )
+    assert bool(said.err) == is_warned
 
 
 def test_a_provider_that_does_not_answer_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

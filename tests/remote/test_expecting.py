@@ -1,6 +1,6 @@
 """A push that may come: its agent has looked before, and others log in while its files are still being chosen."""
 
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudtrain.model.errors import HostUnreachableError
-from cloudtrain.remote import crew
+from cloudtrain.remote import crew, expecting
 from cloudtrain.remote.ahead_there import is_vacant
 from cloudtrain.remote.counting import Counting
 from cloudtrain.remote.crew import Line, Peer
@@ -21,6 +21,14 @@ from cloudtrain.testing.remote_files_contract import plant, snapshot
 
 GIB = 1 << 30
 FAR_S = 0.04
+PATIENCE_S = 20
+"""Nobody waits so long but for something that never comes."""
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is found looked at so often that no test waits for it."""
+    monkeypatch.setattr(expecting, "_LOOK_EVERY_S", 0.001)
 
 
 @pytest.fixture
@@ -29,28 +37,50 @@ def far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew.Crew, "_rtt_s", lambda self: FAR_S)
 
 
+class Tally:
+    """What other threads noted; whoever waits for so much of it is woken."""
+
+    def __init__(self) -> None:
+        self.noted: list[float] = []
+        self._changed = threading.Condition()
+
+    def note(self, what: float) -> None:
+        """Add something."""
+        with self._changed:
+            self.noted.append(what)
+            self._changed.notify_all()
+
+    def reaches(self, count: int) -> bool:
+        """Wait for so many; say whether they came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.noted) >= count, PATIENCE_S)
+
+
 class Counted:
     """A line that counts who is asked for; `fails` is raised in place of all but the first."""
 
     def __init__(self, line: Line, fails: Exception | None = None) -> None:
-        self.others = 0
+        self.asked = Tally()
         self._fails = fails
         self._open = line.open_another
         self.line = replace(line, open_another=self._open_another)
 
+    @property
+    def others(self) -> int:
+        """How many were asked for besides the first."""
+        return len(self.asked.noted)
+
     def _open_another(self, order: object) -> Peer:
-        self.others += 1
+        self.asked.note(1)
         if self._fails is not None:
             raise self._fails
         return self._open(order)
 
 
-def soon(is_so: Callable[[], bool]) -> bool:
-    """Say whether something becomes so before anybody would lose patience."""
-    until = time.monotonic() + 20
-    while not is_so() and time.monotonic() < until:
-        time.sleep(0.001)
-    return is_so()
+def hears_that_it_is_vacant(expected: ExpectedPush) -> bool:
+    """Wait for the first agent's word; say whether it is that nothing stands there."""
+    with expected._work.changed:
+        return expected._work.changed.wait_for(lambda: expected._crew.is_vacant, PATIENCE_S)
 
 
 def push(counted: Counted, there: Path, found: Found | None, wait: Callable[[ExpectedPush], bool], tree: Path) -> None:
@@ -69,10 +99,10 @@ def test_others_log_in_while_much_is_found_and_nothing_stands_there(pipes, tmp_p
     counted, found = Counted(pipes()), Found()
 
     def wait(expected: ExpectedPush) -> bool:
-        assert soon(lambda: expected._crew.is_vacant)
+        assert hears_that_it_is_vacant(expected)
         assert counted.others == 0, "nothing was found yet"
         found.bytes = GIB
-        return soon(lambda: counted.others == 3)
+        return counted.asked.reaches(3)
 
     push(counted, tmp_path / "there", found, wait, plant(tmp_path / "tree"))
     assert counted.others == 3
@@ -82,17 +112,16 @@ class Looked:
     """Stands in for a crew while a push is expected: says what stands there, and who was told to stand by for how much."""
 
     def __init__(self, vacant: bool) -> None:
-        self.looks = 0
-        self.stood: list[float] = []
+        self.looks, self.stood = Tally(), Tally()
         self._vacant = vacant
 
     @property
     def is_vacant(self) -> bool:
-        self.looks += 1
+        self.looks.note(1)
         return self._vacant
 
     def stand_by(self, left: float) -> None:
-        self.stood.append(left)
+        self.stood.note(left)
 
 
 @pytest.mark.parametrize("vacant", [True, False])
@@ -101,22 +130,22 @@ def test_nobody_stands_by_where_something_stands(pipes, tmp_path: Path, vacant: 
 
     def wait(expected: ExpectedPush) -> bool:
         crew, expected._crew = expected._crew, looked  # type: ignore[assignment]
-        is_seen = soon(lambda: looked.looks > 3)
+        is_seen = looked.looks.reaches(3)
         expected._crew = crew
         return is_seen
 
     push(Counted(pipes()), tmp_path / "there", Found(5), wait, plant(tmp_path / "tree"))
-    assert set(looked.stood) == ({5} if vacant else set())
+    assert set(looked.stood.noted) == ({5} if vacant else set())
 
 
 @pytest.mark.usefixtures("far")
 def test_for_little_nobody_else_logs_in(pipes, tmp_path: Path) -> None:
-    counted, asked = Counted(pipes()), []
+    counted, asked = Counted(pipes()), Tally()
 
     def wait(expected: ExpectedPush) -> bool:
         stand_by = expected._crew.stand_by
-        expected._crew.stand_by = lambda left: (asked.append(left), stand_by(left))  # type: ignore[method-assign, assignment]
-        return soon(lambda: len(asked) > 2)
+        expected._crew.stand_by = lambda left: (asked.note(left), stand_by(left))  # type: ignore[method-assign, assignment]
+        return asked.reaches(3)
 
     push(counted, tmp_path / "there", Found(1 << 20), wait, plant(tmp_path / "tree"))
     assert counted.others == 0
@@ -126,7 +155,7 @@ def test_for_little_nobody_else_logs_in(pipes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fails", [OSError("no more processes"), HostUnreachableError("refused")], ids=str)
 def test_one_that_cannot_log_in_is_one_fewer(pipes, tmp_path: Path, fails: Exception) -> None:
     counted = Counted(pipes(), fails)
-    push(counted, tmp_path / "there", Found(GIB), lambda _: soon(lambda: counted.others == 3), plant(tmp_path / "tree"))
+    push(counted, tmp_path / "there", Found(GIB), lambda _: counted.asked.reaches(3), plant(tmp_path / "tree"))
 
 
 def test_a_push_that_never_comes_leaves_nobody_behind(pipes, tmp_path: Path) -> None:
