@@ -25,6 +25,18 @@ def below(root: int) -> list[int]:
     return [pid for pid in _tree(root, _processes()[1]) if pid != root]
 
 
+def stolen_s() -> float:
+    """Return for how long so far this computer's cores, all together, had to wait for others on the same host, seconds.
+
+    A virtual machine is told so by its host; 0.0 where nobody tells.
+    """
+    try:
+        words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    except OSError:
+        return 0.0
+    return int(words[8]) / _TICKS if len(words) > 8 else 0.0
+
+
 def _processes() -> tuple[dict[int, int], dict[int, list[int]]]:
     """Return what each process has used, in ticks, and whose children they are."""
     used: dict[int, int] = {}

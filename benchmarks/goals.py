@@ -87,10 +87,11 @@ def _head(rounds: int) -> list[str]:
     columns = (OURS, PAVZ, TUNED, "others", "the bare line")
     return [
         f"{today}, {cores} cores ({model}), {system}, Python {platform.python_version()}, {CONGESTION_CONTROL} at both ends. "
-        f"Medians of {rounds} rounds unless said. Wall seconds; in brackets CPU seconds here + there; × streams.",
+        f"Medians of {rounds} rounds unless said. Wall seconds; in brackets CPU seconds here + there; × streams. Load when a "
+        "row began; stolen: the share of the cores' time that others on the same host had.",
         "",
-        f"| | {' | '.join(columns)} | load |",
-        f"|---|{'---|' * (len(columns) + 1)}",
+        f"| | {' | '.join(columns)} | load | stolen |",
+        f"|---|{'---|' * (len(columns) + 2)}",
     ]
 
 
@@ -114,7 +115,7 @@ def _table_row(aim: Aim, row: Row, rounds: int) -> str:
     ]
     bare = f"{row.figures[BARE].wall:.2f}" if BARE in row.figures else ""
     few = "" if rounds > 1 else ", one round"
-    return f"| {aim.title}{few} | {' | '.join(cells)} | {', '.join(others)} | {bare} | {row.load:.1f} |"
+    return f"| {aim.title}{few} | {' | '.join(cells)} | {', '.join(others)} | {bare} | {row.load:.1f} | {row.stolen:.0%} |"
 
 
 def _times(row: Row, name: str, least: float) -> Verdict:

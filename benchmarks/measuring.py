@@ -4,12 +4,14 @@ import os
 import shutil
 import statistics
 import subprocess
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bench import Bench, Took
+from cpu import stolen_s
 from peers import Method, peers
 from workloads import MIB, plant, prepare, weight
 
@@ -35,10 +37,16 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of a workload: bytes carried, and each method's figures; `load` is the computer's when it began."""
+    """What came of a workload: bytes carried, and each method's figures.
+
+    Attributes:
+        load: the computer's when it began.
+        stolen: the share of its cores' time that went to others on the same host meanwhile.
+    """
 
     bytes: int
     load: float
+    stolen: float
     figures: dict[str, Figures]
 
 
@@ -53,7 +61,7 @@ def measure(
     once: Collection[str] = (),
 ) -> Row:
     """Run the methods of a workload in turns; `only` those named, some of them `once`."""
-    load = os.getloadavg()[0]
+    load, began, stolen_before = os.getloadavg()[0], time.perf_counter(), stolen_s()
     here = plant(found.folder / "here", workload, size_mib, files)
     amount = weight(here)
     took: dict[str, list[Took]] = {}
@@ -73,12 +81,13 @@ def measure(
                 subprocess.run(["diff", "-r", str(method.source), str(there)], check=True)
             shutil.rmtree(there, ignore_errors=True)
     shutil.rmtree(here)
-    return Row(amount, load, {name: _figures(rounds, name in estimated) for name, rounds in took.items()})
+    stolen = (stolen_s() - stolen_before) / (time.perf_counter() - began) / (os.cpu_count() or 1)
+    return Row(amount, load, stolen, {name: _figures(rounds, name in estimated) for name, rounds in took.items()})
 
 
 def tell(title: str, row: Row) -> None:
     """Print a workload's table."""
-    print(f"\n{title}: {row.bytes / MIB:.0f} MiB, load {row.load:.1f} when it began")
+    print(f"\n{title}: {row.bytes / MIB:.0f} MiB, load {row.load:.1f} when it began, {row.stolen:.0%} stolen")
     for name, one in row.figures.items():
         spread = f"({one.fastest:.2f}-{one.slowest:.2f})"
         speed, cpu = row.bytes / MIB / one.wall, f"CPU {one.near:>6.2f} + {one.far:>5.2f} s"
