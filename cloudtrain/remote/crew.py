@@ -11,7 +11,7 @@ from typing import Protocol
 from ..model.errors import HostUnreachableError
 from .cores import Cores
 from .frames_there import Frame
-from .pace import MOST_STREAMS, Pace, Seen, standing_by
+from .pace import MOST_STREAMS, Pace, Seen, squeezed_to, standing_by
 from .press import Press
 from .stream import Stream
 from .wire import Wire
@@ -140,11 +140,13 @@ class Crew:
     def _look_at_pace(self, left: float) -> None:
         streams = [stream for _, stream in self._members]
         first, rtt_s = streams[0], self._rtt_s()
+        carried, arrived = sum(stream.carried for stream in streams), sum(stream.arrived for stream in streams)
+        on_the_line = left * squeezed_to(carried, arrived)
         working = max(1, sum(stream.is_called and stream.is_ready and stream.error is None for stream in streams))
         seen = Seen(
             time.monotonic(),
-            sum(stream.carried for stream in streams),
-            left,
+            carried,
+            on_the_line,
             working,
             rtt_s,
             sum(stream.busy_s for stream in streams),
@@ -153,7 +155,7 @@ class Crew:
             self._cores.idle(),
         )
         wanted = self._pace.wanted(seen)
-        self._ask_for(max(wanted, standing_by(left, rtt_s)))
+        self._ask_for(max(wanted, standing_by(on_the_line, rtt_s)))
         if wanted < working or self._pace.is_late(seen):
             self._wanted = wanted
         elif wanted > working:

@@ -36,7 +36,7 @@ _ENOUGH_FOR_S = 30.0
 
 
 class Seen(NamedTuple):
-    """What is known at one moment of a transfer: seconds on one clock, and bytes.
+    """What is known at one moment of a transfer: seconds on one clock, and bytes on the line, squeezed or not.
 
     Attributes:
         streams: how many work.
@@ -155,8 +155,13 @@ class Pace:
         return (seen.done - before[-1].done) / (seen.now - before[-1].now) if before else 0.0
 
 
+def squeezed_to(carried: int, arrived: int) -> float:
+    """Return the share of content's size that it has on the line, as of what was carried so far when so much had arrived."""
+    return min(1.0, carried / arrived) if arrived else 1.0
+
+
 def standing_by(left: float, rtt_s: float | None) -> int:
-    """Return how many streams should be logged in, at work or not, with so many bytes left: as many as may soon be called."""
+    """Return how many streams should be logged in, at work or not: as many as so many bytes for the line may soon call for."""
     if rtt_s is None or rtt_s < _SHORTEST_RTT_S or left / _WINDOW * rtt_s < 2 * _login_s(rtt_s):
         return 1
     return _for_distance(rtt_s)

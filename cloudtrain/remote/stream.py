@@ -41,6 +41,7 @@ class Stream:
         is_vacant: nothing stood there before, as the agent says that was told to expect something.
         busy_s: how long the agent says it worked on what it was given.
         carried: bytes on the line that were answered for, either way.
+        arrived: bytes of content that were, as they are when nothing is squeezed.
         is_called: it is to take part; until then it is there in case it will be.
         horizon_s: how long all that is left will take, for a stream that the others shall not have to wait for.
         error: why the wire broke, if it did.
@@ -55,6 +56,7 @@ class Stream:
         self.is_vacant = False
         self.busy_s = 0.0
         self.carried = 0
+        self.arrived = 0
         self.is_called = False
         self.horizon_s: float | None = None
         self.error: Exception | None = None
@@ -68,7 +70,6 @@ class Stream:
         self._under_way: deque[Asked] = deque()
         self._weight = 0
         self._arrivals: deque[tuple[float, int]] = deque()
-        self._arrived = 0
         self._usual = 0
         self._pings = 0
         self._is_ping_due = self._has_clear_way = False
@@ -226,19 +227,19 @@ class Stream:
             return 0.0
         # What does not arrive slows it down as well, unless there is nothing that could.
         now = time.monotonic() if self._under_way else self._arrivals[-1][0]
-        return (self._arrived - self._arrivals[0][1]) / max(1e-3, now - self._arrivals[0][0])
+        return (self.arrived - self._arrivals[0][1]) / max(1e-3, now - self._arrivals[0][0])
 
     def _allow(self, now: float, weight: int) -> None:
         """Let so much be under way as arrives in the next moment: what waits here for a slow line, no other stream can take."""
         self._usual = weight or self._usual
-        self._arrived += weight
-        self._arrivals.append((now, self._arrived))
+        self.arrived += weight
+        self._arrivals.append((now, self.arrived))
         while len(self._arrivals) > 2 and now - self._arrivals[1][0] >= _AHEAD_S:
             self._arrivals.popleft()
         if now - self._arrivals[0][0] >= _AHEAD_S:
             self._allowed = min(self._most, int(self.rate() * ((self.rtt_s or 0.0) + _AHEAD_S)))
         else:
-            self._allowed = min(self._most, max(self._allowed, _FIRST_UNDER_WAY + 2 * self._arrived))
+            self._allowed = min(self._most, max(self._allowed, _FIRST_UNDER_WAY + 2 * self.arrived))
 
     def _measure(self, frame: Frame) -> None:
         """Take the time of a ping, and send the next one while they are few and nothing stands in their way."""

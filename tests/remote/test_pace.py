@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from cloudtrain.remote.pace import MOST_STREAMS, Pace, Seen, standing_by
+from cloudtrain.remote.crew import Crew, Task
+from cloudtrain.remote.pace import MOST_STREAMS, Pace, Seen, squeezed_to, standing_by
+from cloudtrain.remote.work import Work
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -167,3 +169,21 @@ def test_a_busy_machine_gets_as_many_as_it_has_cores() -> None:
     assert streams_over(GIB, lambda streams, now: streams * 10e6, 0.0005, busy=0.9, cores=2)[-1] == 2
     assert streams_over(GIB, lambda streams, now: streams * 10e6, 0.0005, busy=0.9, cores=64)[-1] == 4
     assert set(streams_over(GIB, lambda streams, now: streams * 10e6, 0.0005, busy=0.3, cores=64)) == {1}
+
+
+@pytest.mark.parametrize(("carried", "arrived", "share"), [(0, 0, 1.0), (500, 0, 1.0), (46, 100, 0.46), (103, 100, 1.0)])
+def test_content_has_that_share_of_its_size_on_the_line(carried: int, arrived: int, share: float) -> None:
+    assert squeezed_to(carried, arrived) == share
+
+
+def test_what_is_left_is_told_as_it_will_be_on_the_line(pipes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else much that is squeezed to little would look worth a login or a trial that its rate does not repay."""
+    told: list[Seen] = []
+    with Crew(pipes(), Task(["put", "nowhere"], MIB, lambda _: AssertionError()), Work()) as crew:
+        monkeypatch.setattr(crew._pace, "wanted", lambda seen: told.append(seen) or 1)
+        monkeypatch.setattr(crew, "_rtt_s", lambda: 0.04)
+        stream = crew._members[0][1]
+        stream.carried, stream.arrived = 40 * MIB, 100 * MIB
+        crew._look_at_pace(200 * MIB)
+        assert [(seen.done, seen.left) for seen in told] == [(40 * MIB, 80 * MIB)]
+        assert crew._asked_for == 1, "80 MiB are too few for a login, 200 would not be"
