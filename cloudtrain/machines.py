@@ -107,7 +107,7 @@ def start(
         plan = make_plan(machine, provider, tools.clock.now(), budget=budget, on_finish=on_finish, within=within)
         instance = _launch(plan, known, provider, tools)
     else:
-        instance = _again(found, budget or Budget(), provider, tools)
+        instance = _again(found, machine.market, budget or Budget(), provider, tools)
     tools.ledger.save_machine(machine, instance)
     if wait:
         instance = _wait_until_usable(machine, instance, provider, tools)
@@ -115,8 +115,11 @@ def start(
     return instance
 
 
-def _again(found: Instance, budget: Budget, provider: Provider, tools: Tools) -> Instance:
-    """Switch a machine on that is there; one that is on already is left as it is."""
+def _again(found: Instance, market: Market, budget: Budget, provider: Provider, tools: Tools) -> Instance:
+    """Switch a machine on that is there, however it was bought; one that is on already is left as it is."""
+    if found.market is not market:
+        bought = f"{found.name} is there already, bought {found.market.value}; {market.value} is for a new machine"
+        tools.tell(Note(f"{bought}. First end this one, disk included: cloudtrain terminate {found.name}", "warning"))
     if found.state in (InstanceState.PENDING, InstanceState.RUNNING):
         _refuse_a_runs_machine(found, tools)
         if found.deadline is None:

@@ -65,9 +65,10 @@ def _wait_for_gpus(remote: Remote, gpus: int, clock: Clock) -> None:
         if listed.exit_code == _IS_BEING_INSTALLED:
             quiet_since = now
         if now - quiet_since >= DRIVER_TIMEOUT_S or now - began >= INSTALL_TIMEOUT_S:
+            paid = "1 GPU is" if gpus == 1 else f"{gpus} GPUs are"
             said = listed.stdout.decode("utf-8", "replace").strip().splitlines()
             raise SetupError(
-                f"{gpus} GPUs are paid for and the machine shows {found}: {said[0] if said else 'nvidia-smi says nothing'}",
+                f"{paid} paid for and the machine shows {found}: {said[0] if said else 'nvidia-smi says nothing'}",
                 "The image's driver may not fit the GPU. Choose another image or machine: cloudtrain configs",
             )
         clock.sleep(_PAUSE_S)

@@ -47,6 +47,16 @@ def test_a_lifetime_that_cannot_be_read_starts_nothing(cli: Cli) -> None:
     assert cli("status", "--json").json["machines"] == []
 
 
+def test_a_machine_is_bought_on_the_market_that_was_typed_and_stays_so(cli: Cli) -> None:
+    bought = cli("start", "pretend", "--market", "spot", "--json").events[-1]["instance"]
+    assert (bought["market"], bought["usd_per_hour"]) == ("spot", pytest.approx(0.1 / 3, abs=1e-4))
+    assert "warning" not in cli("start", "pretend", "--market", "spot").err
+    again = cli("start", "pretend")
+    assert again.code == 0
+    assert "warning: pretend is there already, bought spot; on-demand is for a new machine." in again.err
+    assert cli("get", "--json").json["instance"]["market"] == "spot"
+
+
 def test_start_of_an_unknown_config_is_bad_input(cli: Cli) -> None:
     said = cli("start", "pretnd")
     assert said.code == 2

@@ -130,7 +130,7 @@ def test_a_driver_that_does_not_answer_ends_the_machine(playground: Playground, 
     machine = load_machine(person.name, folders=[person.job / "configs"])
     with (
         open_tools(tell) as tools,
-        pytest.raises(RunFailedError, match="1 GPUs are paid for and the machine shows 0") as failed,
+        pytest.raises(RunFailedError, match="1 GPU is paid for and the machine shows 0") as failed,
     ):
         workflow.train(load_job(person.job), machine, replace(tools, clock=clock))
     assert failed.value.exit_code == 4

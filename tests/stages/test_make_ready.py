@@ -92,9 +92,15 @@ def test_a_driver_that_is_being_installed_is_waited_for(tmp_path: Path, answers_
 )
 def test_a_driver_that_never_answers_is_given_up(tmp_path: Path, installed_s: float, given_up_s: float) -> None:
     clock = FakeClock()
-    with pytest.raises(SetupError, match="1 GPUs are paid for and the machine shows 0: nvidia-smi: not found"):
+    with pytest.raises(SetupError, match="1 GPU is paid for and the machine shows 0: nvidia-smi: not found"):
         make_ready(Installing(tmp_path, clock, 1e9, installed_s), 1, clock, nobody)
     assert given_up_s - 10 <= clock.monotonic() <= given_up_s + 10
+
+
+def test_several_gpus_that_are_missing_are_told_as_several(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with pytest.raises(SetupError, match=r"^8 GPUs are paid for and the machine shows 1: GPU 0: NVIDIA A10-24Q"):
+        make_ready(Installing(tmp_path, clock, 0, 0), 8, clock, nobody)
 
 
 def test_who_looks_for_an_installer_does_not_find_itself(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_deadline_the_cloud_does_not_move_stands_as_it_was(world: World) -> No
 
 def test_a_machine_that_only_its_cloud_ends_is_usable_when_its_gpus_answer(world: World) -> None:
     with_gpu = replace(MACHINE, instance_types=("mem.gpu",))
-    with pytest.raises(SetupError, match="1 GPUs are paid for and the machine shows 0"):
+    with pytest.raises(SetupError, match="1 GPU is paid for and the machine shows 0"):
         machines.start(with_gpu, world.tools)
 
 

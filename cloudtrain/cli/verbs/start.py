@@ -10,7 +10,7 @@ from ...config.duration import parse_duration
 from ...config.machine import load_machine
 from ...model.spec import DEFAULT_MAX_LIFETIME_S, Budget, OnFinish
 from ..names import machine_meant
-from ..options import Attended, Config, CreateNetwork, Dollars, JsonLines, Lifetime, refuse_no_money
+from ..options import Attended, Config, CreateNetwork, Dollars, JsonLines, Lifetime, MarketOption, refuse_no_money
 from ..render import json_line
 from ..session import open_session
 from ..show import show_instance
@@ -19,6 +19,7 @@ EXAMPLES = """
 cloudtrain start aws-p2 --budget 5
 cloudtrain start aws-p2 --max-lifetime 2h --no-wait
 cloudtrain start aws-t3 --on-finish stop
+cloudtrain start aws-g5 --market spot
 """
 
 NoWait = Annotated[
@@ -34,6 +35,7 @@ def start(
     name: Config = None,
     budget: Dollars = None,
     max_lifetime: Lifetime = None,
+    market: MarketOption = None,
     on_finish: AtDeadline = OnFinish.TERMINATE,
     create_network: CreateNetwork = False,
     attended: Attended = False,
@@ -48,7 +50,7 @@ def start(
     lifetime_s = DEFAULT_MAX_LIFETIME_S if max_lifetime is None else parse_duration(max_lifetime)
     with open_session(as_json=as_json) as session:
         named = load_machine(machine_meant(name, session.tools.ledger))
-        machine = replace(named, create_network=create_network, attended=attended)
+        machine = replace(named, create_network=create_network, attended=attended, market=market or named.market)
         instance = machines.start(
             machine, session.tools, budget=Budget(budget, lifetime_s), on_finish=on_finish, wait=not no_wait
         )
