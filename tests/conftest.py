@@ -20,12 +20,9 @@ THOROUGH = (
     "playground/",
     "providers/azure/test_checkpoints_on_hosts.py",
     "providers/azure/test_permissions.py",
-    "remote/test_cut_matrix.py",
-    "workflow/test_killed.py",
-    "workflow/test_watching.py",
 )
-"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud and of every break, stories and leases on
-real hosts, and the doubles themselves, which all that is built on them tests, too."""
+"""What `scripts/test` leaves to `scripts/test -m thorough`: matrices of every cloud, stories and leases on real hosts, and the
+doubles themselves, which all that is built on them tests, too."""
 
 
 @pytest.hookimpl(optionalhook=True)
